@@ -2,7 +2,7 @@
 
 jieba segments Chinese with the lexicon's words as its only dictionary. Its default dictionary would take seconds to
 load and hundreds of megabytes in every worker, and words outside the lexicon carry no information. Services and
-replays both create their classifier here, so that they agree.
+replay use the same classifier and therefore agree.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ class ComplaintReader:
     def __init__(self, lexicon: dict[str, dict[str, list[str]]]) -> None:
         self._kinds = [kind for kind in lexicon if kind != _NOTHING]
         self._chinese = {word: kind for kind, words in lexicon.items() for word in words["zh"]}
-        self._tokenizer = _tokenizer(self._chinese)
+        # The tokenizer has the words of the lexicon only, and reads no dictionary file.
+        self._tokenizer = jieba.Tokenizer()
+        lines = "".join(f"{word} {math.ceil(_FREQUENCY ** len(word))}\n" for word in self._chinese)
+        self._tokenizer.FREQ, self._tokenizer.total = self._tokenizer.gen_pfdict(io.BytesIO(lines.encode()))
+        self._tokenizer.initialized = True
         self._english = {kind: _pattern(words["en"]) for kind, words in lexicon.items()}
 
     def __call__(self, text: str) -> str:
@@ -64,15 +68,6 @@ def complaint_reader() -> ComplaintReader:
     """Return the classifier with the built-in lexicon, created on first use."""
     text = resources.files("stream_app.adapters").joinpath("complaint_lexicon.toml").read_text(encoding="utf-8")
     return ComplaintReader(tomllib.loads(text))
-
-
-def _tokenizer(words: Iterable[str]) -> jieba.Tokenizer:
-    """Return a tokenizer that knows only these words. It reads no dictionary file."""
-    tokenizer = jieba.Tokenizer()
-    lines = "".join(f"{word} {math.ceil(_FREQUENCY ** len(word))}\n" for word in words)
-    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(io.BytesIO(lines.encode()))
-    tokenizer.initialized = True
-    return tokenizer
 
 
 def _pattern(words: Iterable[str]) -> re.Pattern[str]:

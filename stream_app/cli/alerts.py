@@ -16,7 +16,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from stream_app.adapters.kafka.contacts import send_contact
+from stream_app.adapters.kafka.contacts import Contacts
 from stream_app.cli.options import (
     BootstrapOption,
     ConfigOption,
@@ -180,7 +180,7 @@ def act(
     contact = contact_of(alert, kind, staff, now, take_over=take_over)
     end = _end(until, now) if until else None
     contact = msgspec.structs.replace(contact, until=end, **details)
-    send_contact(config, contact)
+    Contacts(config).send(contact)
     words, console = Translator(lang, "cli"), results()
     if not with_stores(config, lambda stores: _applied(stores, alert, contact)):
         console.print(words.text("alerts.pending"))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from stream_app.adapters.http.probe import ask
+from stream_app.adapters.http.probe import why_not_ready
 from stream_app.cli.options import ConfigOption, SetOption, load_settings, one_of
 from stream_app.cli.output import messages
 from stream_app.config import PORT_OFFSETS, LiveConfig
@@ -27,9 +27,9 @@ def health(
 
     If it is not, prints the reason and exits with status 1.
     """
-    answer = ask(port or port_of(service, load_settings(config, given=given)))
-    if not answer.ready:
-        text = f"{service} is not ready: {answer.reason}"
+    reason = why_not_ready(port or port_of(service, load_settings(config, given=given)))
+    if reason:
+        text = f"{service} is not ready: {reason}"
         messages().print(text, highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1)
 

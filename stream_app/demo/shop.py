@@ -16,7 +16,7 @@ import xxhash
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health, HealthServer
-from stream_app.adapters.kafka.offsets import Partition
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import PORT_OFFSETS, SHOP_TOPICS, LiveConfig
 from stream_app.core.units import DAY_SECONDS, DAY_US, micros

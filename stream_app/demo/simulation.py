@@ -24,7 +24,7 @@ from stream_app.core.schedule import Moment, due_ticks
 from stream_app.core.units import DAY_US, HOUR_US, NEVER, from_micros
 from stream_app.demo.staff import working_staff
 from stream_app.publish.sender import ROLES, Sender
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.shop import DEFAULT_START
 
@@ -75,7 +75,7 @@ class Backpressure:
 
     def __init__(self, config: LiveConfig) -> None:
         self._partitions = range(config.kafka.partitions)
-        self._stores = open_stores(config)
+        self._stores = Stores(config)
         self._runner = asyncio.Runner()
 
     def close(self) -> None:

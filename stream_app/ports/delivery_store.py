@@ -38,9 +38,6 @@ class DeliveryStore(Protocol):
             batch: id of the batch, unique within this process; repeating an id repeats the batch.
         """
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
-        """Return which of the given delivery ids exist, in any state."""
-
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Return encoded deliveries by id, omitting those that are no longer stored."""
 

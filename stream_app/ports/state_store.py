@@ -102,7 +102,7 @@ class StateStore(Protocol):
         """Delete outbox records up to and including a sequence number. Raises `Fenced`."""
 
     async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
-        """Move the outbox past sequence numbers in Kafka that this store, restored from a backup, does not know.
+        """Move the outbox past sequence numbers in Kafka that are missing from this store after a restored backup.
 
         Records that are still in the outbox get new numbers, since they may or may not have been relayed. Does nothing
         if `seen` is known.

@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec.structs import replace
 
-from stream_app.adapters.kafka.offsets import Partition
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusal
 from stream_app.config import LiveConfig, confluent_options

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import xxhash
 
-from stream_app.adapters.kafka.offsets import Partition
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.config import LiveConfig
 from stream_app.core.events.bounds import TOLERATED_SKEW
 from stream_app.core.settings import Settings

@@ -10,9 +10,9 @@ from typing import Final
 
 from faust.types import TP
 
+from stream_app.adapters.kafka.admin import Partition, PartitionOffsets
 from stream_app.adapters.kafka.faust_transport.batches import Taken
 from stream_app.adapters.kafka.last_records import read_last
-from stream_app.adapters.kafka.offsets import Partition, PartitionOffsets
 from stream_app.config import LiveConfig
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.errors import OtherLog

@@ -31,7 +31,8 @@ from redis.asyncio.connection import AbstractConnection
 from stream_app.config import LiveConfig, load_config
 from stream_app.services.allocator.service import AllocatorService
 from stream_app.services.notifier.service import NotifierService
-from stream_app.services.runtime.process import Crash, Service, run_service
+from stream_app.services.runtime.consumer_service import ConsumerService
+from stream_app.services.runtime.process import Crash, run_service
 from stream_app.services.trainer.service import TrainerService
 from stream_app.services.worker.service import WorkerService
 
@@ -111,8 +112,8 @@ def live(name: str, plan: str) -> int:
     """Run the service in this process until it ends or is killed, and return its exit status."""
     planned = Planned(plan, COMMITS[name])
 
-    def make(config: LiveConfig, registry: CollectorRegistry, crash: Crash) -> Service:
-        service: Service = SERVICES[name](config, registry, crash, planned.on_step)
+    def make(config: LiveConfig, registry: CollectorRegistry, crash: Crash) -> ConsumerService:
+        service: ConsumerService = SERVICES[name](config, registry, crash, planned.on_step)
         return service
 
     return run_service(name, load_config(), make)

@@ -96,7 +96,7 @@ def test_it_begins_empty(play: Play) -> None:
     async def scenario(make: Make) -> None:
         store = await deliverer(make)
         assert await everything(store) == (DeliveryState(), [], [], [])
-        assert await store.known(["a"]) == set()
+        assert set(await store.deliveries(["a"])) == set()
         assert await store.messages([]) == {}
 
     play(scenario)
@@ -117,7 +117,7 @@ def test_changes_are_stored_as_a_whole_and_found_again(play: Play) -> None:
         )
         assert sorted(loaded.deliveries) == sorted(changes.deliveries.values())
         assert sorted(loaded.messages) == sorted(value for value in changes.messages.values() if value is not None)
-        assert await again.known([*ODD_NAMES, "unknown"]) == set(ODD_NAMES)
+        assert set(await again.deliveries([*ODD_NAMES, "unknown"])) == set(ODD_NAMES)
         assert await again.deliveries(ODD_NAMES) == changes.deliveries
 
     play(scenario)
@@ -134,7 +134,7 @@ def test_ended_deliveries_are_kept_and_not_loaded(play: Play) -> None:
         assert loaded.deliveries == [delivery("c", "letter 2")]
         assert (loaded.dead, dead, len(found)) == (1, ["b"], 3)
         assert set(await store.messages(["letter 0", "letter 1"])) == {"letter 1"}
-        assert await store.known(["a", "b", "c"]) == {"a", "b", "c"}
+        assert set(await store.deliveries(["a", "b", "c"])) == {"a", "b", "c"}
 
     play(scenario)
 
@@ -178,7 +178,7 @@ def test_a_later_notifier_fences_the_earlier_one(play: Play) -> None:
         new = await deliverer(make)
         before = await everything(new)
         assert await old.commit(opening(1, "b"), "2") is FENCED
-        with pytest.raises(Fenced, match="has taken over the deliveries"):
+        with pytest.raises(Fenced, match="has taken over the notifier"):
             await old.forget(100, 0)
         assert await everything(new) == before
         assert await new.commit(opening(1, "b"), "1") is DONE
@@ -216,14 +216,14 @@ def test_old_deliveries_are_deleted_with_their_messages(play: Play) -> None:
         kept = {name: delivery(name, f"letter {place}") for place, name in enumerate(names)}
         await store.commit(DeliveryChanges(1, b"2", kept, ended=ended, dead=["a0", "a4"]), "2")
         assert await store.forget(2, 100) == 2  # those of before 2
-        assert await store.known(names) == set(names[2:])
+        assert set(await store.deliveries(names)) == set(names[2:])
         assert await store.messages(["letter 0", "letter 2"]) == {"letter 2": message("letter 2", "x")}
         assert await store.dead() == ["a4"]
         assert await store.forget(2, 2) == 1  # of five that have ended two stay
-        assert await store.known(names) == {"a3", "a4", "a5"}
+        assert set(await store.deliveries(names)) == {"a3", "a4", "a5"}
         assert await store.forget(2, 2) == 0
         assert await store.forget(1_000, 100) == 2
-        assert await store.known(names) == {"a5"}  # it is pending
+        assert set(await store.deliveries(names)) == {"a5"}  # it is pending
 
     play(scenario)
 

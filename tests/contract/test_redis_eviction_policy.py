@@ -43,7 +43,6 @@ def watch(url: str, in_cluster: bool, scenario: Watched) -> None:
         try:
             await scenario(watched)
         finally:
-            await watched.end()
             await client.aclose()
 
     asyncio.run(run())
@@ -55,7 +54,7 @@ def test_any_other_policy_is_refused(server: tuple[str, bool], policy: str) -> N
 
     async def scenario(watched: EvictionWatch) -> None:
         with pytest.raises(EvictingStore, match=rf"127\.0\.0\.1:\d+ may evict .* is {policy}\. Set it to noeviction"):
-            await watched.begin()
+            await watched.check()
 
     watch(*server, scenario)
 
@@ -73,13 +72,15 @@ def test_a_policy_that_is_changed_later_is_noticed(
         pytest.fail(f"still {watched.problem!r}")
 
     async def scenario(watched: EvictionWatch) -> None:
-        await watched.begin()
+        await watched.check()
         assert watched.problem == ""
+        running = asyncio.create_task(watched.run())
         set_policy(server[0], "allkeys-lru")
         await until(watched, wrong=True)
         assert "is allkeys-lru" in watched.problem
         set_policy(server[0], "noeviction")
         await until(watched, wrong=False)
+        running.cancel()
 
     watch(*server, scenario)
     assert caplog.records == []
@@ -101,9 +102,9 @@ def test_missing_rights_to_read_the_policy_cause_a_warning(
     async def scenario(watched: EvictionWatch) -> None:
         if told:
             with pytest.raises(EvictingStore):
-                await watched.begin()
+                await watched.check()
         else:
-            await watched.begin()
+            await watched.check()
             assert watched.problem == ""
 
     watch(url.replace("redis://", "redis://limited:secret@"), in_cluster, scenario)
@@ -113,7 +114,7 @@ def test_missing_rights_to_read_the_policy_cause_a_warning(
 def test_an_unreachable_redis_is_reported(server: tuple[str, bool]) -> None:
     async def scenario(watched: EvictionWatch) -> None:
         with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1"):
-            await watched.begin()
+            await watched.check()
 
     async def run() -> None:
         client = make_client("redis://127.0.0.1:1/0", cluster=server[1], retries=0)

@@ -581,7 +581,7 @@ def test_a_customer_that_redis_returns_twice_is_yielded_once(fresh_redis: str, m
 
     async def scenario(door: Door) -> None:
         store = await worker(door)
-        monkeypatch.setattr(store, "_scan", scan)
+        monkeypatch.setattr(store, "_run", scan)
         chunks = [chunk async for chunk in store.states(0)]
         assert chunks == [[("ann", b"1"), ("bob", b"2")], [("eve", b"3")]]
 

@@ -108,9 +108,6 @@ class MemoryDeliveryStore:
             server.open.discard(name)
         server.dead |= set(changes.dead)
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
-        return set(await self.deliveries(ids))
-
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
         return {name: self._server.deliveries[name] for name in ids if name in self._server.deliveries}
 
@@ -139,7 +136,7 @@ class MemoryDeliveryStore:
         instance, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
-            raise Fenced(instance=instance, epoch=epoch, later=server.epoch, what="the deliveries")
+            raise Fenced(instance=instance, epoch=epoch, later=server.epoch, what="the notifier")
         self._require_complete()
         by_age = sorted(server.ended, key=lambda name: (server.ended[name], name))
         old = [name for name in by_age if server.ended[name] < before][:PAGE]

@@ -25,7 +25,7 @@ from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from stream_app.services.runtime.producer import make_producer
+from stream_app.services.runtime.producer import start_producer
 from tests.fakes import MemoryServer, MemoryStateStore
 from tests.harness.processes import LiveSystem
 from tests.harness.processes.outcome import messages_of
@@ -253,8 +253,7 @@ async def relaying(live: LiveSystem, role: str, mended: Callable[[OutboxRelay], 
     await store.claim("w")
     await store.open(0)
     _, first = await store.commit(Commit(0, b"", b"1", {}, b"", records), "1", 0)
-    producer = make_producer(live.config)
-    await producer.start()
+    producer = await start_producer(live.config)
     try:
         relay = OutboxRelay(0, store, producer, live.config.kafka.topics.of(*INPUTS, *OUTPUTS))
         relay.add(first, records)

@@ -19,8 +19,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from stream_app.adapters.kafka.admin import TopicIds
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.adapters.kafka.topic_ids import TopicIds
 from stream_app.config import Kafka, Topics, confluent_options
 from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.events.schema import encode

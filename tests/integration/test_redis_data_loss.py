@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from stream_app.adapters.http.probe import ask
+from stream_app.adapters.http.probe import why_not_ready
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.events.schema import encode
@@ -106,7 +106,7 @@ def test_a_worker_ends_when_redis_evicts_keys(live: LiveSystem) -> None:
     # 1. The policy changes: the worker is not ready, with the reason.
     live.redis.config_set("maxmemory-policy", "allkeys-lru")
     port = live.config.health.port
-    live.wait("it is told of", lambda: "full: maxmemory-policy is allkeys-lru" in ask(port).reason, SECONDS)
+    live.wait("it is told of", lambda: "full: maxmemory-policy is allkeys-lru" in why_not_ready(port), SECONDS)
     # 2. Redis evicts.
     live.redis.config_set("maxmemory", "1mb")
     produce(live, CUSTOMERS, 4 * CUSTOMERS)

@@ -11,7 +11,7 @@ import pytest
 
 from stream_app.config import load_config
 from stream_app.errors import BadConfig, StoreUnavailable
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from tests.harness.servers import RedisServer
 from tests.harness.servers.process import free_port, program
 
@@ -66,7 +66,7 @@ class Door:
         environ = {"STREAM_APP_REDIS__URL": url or self.url, "STREAM_APP_REDIS__CONNECT_TIMEOUT": "1s", **given}
 
         async def versions() -> None:
-            stores = open_stores(load_config(environ=environ))
+            stores = Stores(load_config(environ=environ))
             try:
                 assert await stores.models.versions() == []
             finally:

@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 
 from stream_app.config import Topics, confluent_options
 from stream_app.core.model.signature import verify
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from tests.harness.processes import LiveSystem, Outcome, outcome_of
 from tests.harness.processes.outcome import messages_of, outcome_in_redis
 from tests.harness.receivers import SiteThread
@@ -158,7 +158,7 @@ def test_the_stores_verify_and_open_what_was_stored(live: LiveSystem, folder: Pa
     keyspace = read_packed(folder / "keyspace.msgpack.xz")["keys"]
 
     async def opened() -> None:
-        stores = open_stores(live.config)
+        stores = Stores(live.config)
         try:
             await stores.states.claim("upgraded")
             await stores.models.claim("upgraded")

@@ -31,7 +31,7 @@ from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopics
 from stream_app.ports import ModelVersion
-from stream_app.services.runtime.stores import Stores, open_stores
+from stream_app.services.runtime.stores import Stores
 from tests.harness.processes import LiveSystem, Process
 from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.processes.outcome import messages_of
@@ -121,7 +121,7 @@ def opened_by(process: Process) -> set[int]:
 
 def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        stores = open_stores(live.config)
+        stores = Stores(live.config)
         try:
             return await work(stores)
         finally:

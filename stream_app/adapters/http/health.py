@@ -6,7 +6,6 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6, socket
@@ -16,20 +15,13 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from stream_app.adapters.http.probe import Check
 from stream_app.errors import CannotListen
 
 MAX_REQUESTS: Final = 8  # maximum number of concurrent requests; others are closed, and probes retry
 REQUEST_SECONDS: Final = 5  # time for a client to send its request
 BEAT_SECONDS: Final = 30.0  # without a heartbeat, after which the event loop counts as blocked
 JSON: Final = "application/json"
-
-
-@dataclass(frozen=True)
-class Check:
-    """Result of one health check."""
-
-    ok: bool
-    reason: str
 
 
 class Health:
@@ -97,7 +89,7 @@ class Health:
             return dict(self._checks)
 
 
-class HealthServer:
+class HealthServer(ThreadingHTTPServer):
     """HTTP server for /livez, /readyz and /metrics.
 
     Args:
@@ -111,15 +103,20 @@ class HealthServer:
         CannotListen: the server cannot listen on this address and port.
     """
 
+    daemon_threads = True
+
     def __init__(self, health: Health, registry: CollectorRegistry, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.address_family = AF_INET6 if ":" in host else AF_INET
+        self.health, self.registry = health, registry
+        self._slots = threading.BoundedSemaphore(MAX_REQUESTS)
         try:
-            self._server = _Server(health, registry, host, port)
+            super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             problem, server = getattr(error, "strerror", None) or error, "The health endpoint"
             remedy = "Set health.port to a free port, or to 0 to disable the endpoint."
             raise CannotListen(server=server, host=host, port=port, problem=problem, remedy=remedy) from error
-        self.port: Final = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self.port: Final = int(self.server_address[1])
+        self._thread = threading.Thread(target=self.serve_forever, name="health", daemon=True)
 
     def start(self) -> None:
         """Start serving."""
@@ -128,20 +125,9 @@ class HealthServer:
     def stop(self) -> None:
         """Stop serving and release the port."""
         if self._thread.is_alive():
-            self._server.shutdown()
+            self.shutdown()
             self._thread.join()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, health: Health, registry: CollectorRegistry, host: str, port: int) -> None:
-        self.address_family = AF_INET6 if ":" in host else AF_INET
-        self.health = health
-        self.registry = registry
-        self._slots = threading.BoundedSemaphore(MAX_REQUESTS)
-        super().__init__((host, port), _Handler)
+        self.server_close()
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's host name lookup, which is not needed and may take seconds."""
@@ -149,12 +135,14 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        """Handle a request in a thread, or close the connection if there are too many."""
         if self._slots.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        """Handle a request and release its slot."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -165,7 +153,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: HealthServer
     timeout = REQUEST_SECONDS
 
     def do_GET(self) -> None:
@@ -180,15 +168,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _livez(self) -> tuple[HTTPStatus, str, bytes]:
         health = self.server.health
-        body = {"alive": health.alive, "silent_seconds": round(health.silent_seconds, 3)}
-        return _status(health.alive), JSON, msgspec.json.encode(body)
+        return _report(health.alive, {"alive": health.alive, "silent_seconds": round(health.silent_seconds, 3)})
 
     def _readyz(self) -> tuple[HTTPStatus, str, bytes]:
         health = self.server.health
         ready = health.ready
-        checks = {name: asdict(check) for name, check in health.checks.items()}
-        body = {"ready": ready, "alive": health.alive, "checks": checks}
-        return _status(ready), JSON, msgspec.json.encode(body)
+        return _report(ready, {"ready": ready, "alive": health.alive, "checks": health.checks})
 
     def _metrics(self) -> tuple[HTTPStatus, str, bytes]:
         encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
@@ -210,5 +195,5 @@ class _Handler(BaseHTTPRequestHandler):
         """Do not log requests: probes arrive every few seconds."""
 
 
-def _status(well: bool) -> HTTPStatus:
-    return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+def _report(well: bool, body: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
+    return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, JSON, msgspec.json.encode(body)

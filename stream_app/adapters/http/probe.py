@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -12,38 +11,30 @@ import msgspec
 _SECONDS: Final = 3.0  # timeout; a container's health check waits 5 s
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Readiness of a service, and the reason if it is not ready."""
+class Check(msgspec.Struct, frozen=True):
+    """Result of one health check, as in the body of /readyz."""
 
-    ready: bool
-    reason: str
-
-
-class _Check(msgspec.Struct):
     ok: bool = False
     reason: str = ""
 
 
 class _Readiness(msgspec.Struct):
-    """The parts of the body of /readyz that are used here."""
-
     alive: bool = True
-    checks: dict[str, _Check] = {}
+    checks: dict[str, Check] = {}
 
 
-def ask(port: int, host: str = "127.0.0.1") -> Answer:
-    """Ask the service on a port whether it is ready. Never raises."""
+def why_not_ready(port: int, host: str = "127.0.0.1") -> str:
+    """Return why the service on a port is not ready, or an empty string if it is. Never raises."""
     connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        return Answer(False, f"does not answer on port {port}: {getattr(error, 'strerror', None) or error}")
+        return f"does not answer on port {port}: {getattr(error, 'strerror', None) or error}"
     finally:
         connection.close()
-    return Answer(answer.status == HTTPStatus.OK, _reason(body))
+    return "" if answer.status == HTTPStatus.OK else _reason(body)
 
 
 def _reason(body: bytes) -> str:
@@ -53,4 +44,4 @@ def _reason(body: bytes) -> str:
     except msgspec.DecodeError:
         return "does not send a valid readiness report"
     wrong = [f"{name}: {check.reason}" for name, check in readiness.checks.items() if not check.ok]
-    return "; ".join(([] if readiness.alive else ["the event loop is blocked"]) + wrong)
+    return "; ".join(([] if readiness.alive else ["the event loop is blocked"]) + wrong) or "gives no reason"

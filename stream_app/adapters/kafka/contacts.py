@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import ConnectionErrors, refusal
@@ -44,12 +44,7 @@ class Contacts:
 
     def send(self, contact: Contact) -> None:
         """Write a contact with the customer id as key. Raises NotDelivered."""
-        failures: list[KafkaError] = []
-
-        def delivered(error: KafkaError | None, _message: Message) -> None:
-            if error is not None:
-                failures.append(error)
-
+        results: list[KafkaError | None] = []
         customer = contact.customer_id
         number = partition_of(customer, self._partitions)
         try:
@@ -57,11 +52,16 @@ class Contacts:
                 self._errors.cause = None
                 self._producer = Producer(self._options)
             self._producer.produce(
-                self._topic, encode_message(contact), customer.encode(), number, on_delivery=delivered
+                self._topic,
+                encode_message(contact),
+                customer.encode(),
+                number,
+                on_delivery=lambda error, _: results.append(error),
             )
             waiting = self._producer.flush(_SECONDS + 1.0)
         except KafkaException as error:
             raise self._failed(error.args[0].str()) from error
+        failures = [error for error in results if error is not None]
         if not failures and not waiting:
             return
         denied = refusal(KafkaException(failures[0]), "Write", self._topic) if failures else None
@@ -74,8 +74,3 @@ class Contacts:
     def _failed(self, problem: str) -> NotDelivered:
         self._producer = None  # a producer with a fatal error cannot recover
         return NotDelivered(topic=self._topic, problem=problem, remedy=_REMEDY)
-
-
-def send_contact(config: LiveConfig, contact: Contact) -> None:
-    """Write one contact. Raises NotDelivered."""
-    Contacts(config).send(contact)

@@ -113,12 +113,10 @@ def highest(numbers: Iterable[int]) -> int:
 def _readable(
     config: LiveConfig, topics: Sequence[str], partition: int, look_back: int
 ) -> tuple[list[ConsumerRecord], bool]:
-    found: list[ConsumerRecord] = []
-
-    def take(_tp: TP, taken: list[Taken]) -> None:
-        found.extend(one for one in taken if not isinstance(one, Unreadable))
-
-    return found, read_last(config, [TP(topic, partition) for topic in topics], look_back, take)
+    found: list[Taken] = []
+    tps, take = [TP(topic, partition) for topic in topics], lambda _, taken: found.extend(taken)
+    whole = read_last(config, tps, look_back, take)
+    return [one for one in found if not isinstance(one, Unreadable)], whole
 
 
 def read_last(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take) -> bool:

@@ -10,16 +10,15 @@ from typing import Final
 
 import structlog
 
-from stream_app.adapters.kafka.offsets import Partition
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.core.stall import Progress
 from stream_app.errors import NoBroker, OtherTopic
 
 CHECK_SECONDS: Final = 2.0
 _log = structlog.stdlib.get_logger(__name__)
-Ends = Callable[[Collection[Partition]], Mapping[Partition, int]]
 
 
-class KafkaMonitor:
+class KafkaMonitor(threading.Thread):
     """Checks a consumer independently, in a separate thread with its own client.
 
     A stuck consumer looks like an idle one: it receives no records and does not notice that a broker is lost.
@@ -32,7 +31,7 @@ class KafkaMonitor:
         gone: returns the topics that have been deleted; raises OtherTopic if one was recreated, and NoBroker.
 
     >>> monitor = KafkaMonitor(lambda partitions: dict.fromkeys(partitions, 9), away_after=10, clock=lambda: 0.0)
-    >>> monitor.update({("shop.alerts", 0): 7})
+    >>> monitor.positions = {("shop.alerts", 0): 7}
     >>> monitor.check()
     >>> monitor.progress.lag, monitor.away
     (2, False)
@@ -40,35 +39,27 @@ class KafkaMonitor:
 
     def __init__(
         self,
-        ends: Ends,
+        ends: Callable[[Collection[Partition]], Mapping[Partition, int]],
         away_after: float,
         every: float = CHECK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         gone: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        super().__init__(name="kafka-monitor", daemon=True)
         self.gone_topics: Sequence[str] = ()
         self.other_topic: OtherTopic | None = None  # error if a topic was recreated
         self.problem = ""  # reason why the last check failed, if known
         self._gone = gone
         self._read_ends, self._away_after, self._every, self._clock = ends, away_after, every, clock
         self._answered = clock()
-        self._positions: Mapping[Partition, int] = {}
+        self.positions: Mapping[Partition, int] = {}  # of the consumer, in the partitions that it is fetching
         self._ends: Mapping[Partition, int] = {}
         self._reported = False
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kafka-monitor", daemon=True)
-
-    def start(self) -> None:
-        """Start checking."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop checking, without waiting for a check in progress."""
         self._stopped.set()
-
-    def update(self, positions: Mapping[Partition, int]) -> None:
-        """Set the consumer's position in each partition from which it wants more records."""
-        self._positions = positions
 
     @property
     def silent_seconds(self) -> float:
@@ -83,7 +74,7 @@ class KafkaMonitor:
     @property
     def progress(self) -> Progress:
         """Progress of the consumer, for a watchdog. The lag is the number of records in Kafka not received yet."""
-        positions, ends = self._positions, self._ends
+        positions, ends = self.positions, self._ends
         lag = sum(max(ends.get(partition, 0) - position, 0) for partition, position in positions.items())
         return Progress(position=tuple(sorted(positions.items())), lag=lag, waiting=self.away)
 
@@ -94,7 +85,7 @@ class KafkaMonitor:
     def check(self) -> None:
         """Run one check."""
         try:
-            self._ends = self._read_ends(self._positions)
+            self._ends = self._read_ends(self.positions)
             self._answered = self._clock()
             self.problem = ""
             self.gone_topics = self._gone()
@@ -110,9 +101,10 @@ class KafkaMonitor:
             self._reported = False
             _log.warning("Kafka is available again")
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Check until stopped."""
         while not self._stopped.wait(self._every):
             try:
                 self.check()
-            except Exception:  # noqa: BLE001 - if this thread ended, Kafka would seem unavailable for ever
+            except Exception:  # noqa: BLE001 - without this thread, Kafka would count as unavailable from then on
                 _log.exception("Kafka check failed")

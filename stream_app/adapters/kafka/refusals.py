@@ -35,7 +35,7 @@ class InvalidRecordError(aiokafka_errors.BrokerResponseError):  # type: ignore[m
     description = "The broker rejected the record."
 
 
-# aiokafka does not know this error, and treats unknown broker errors as transient.
+# aiokafka has no class for this error, and treats unknown broker errors as transient.
 aiokafka_errors.kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)
 TOO_LARGE: Final = (aiokafka_errors.MessageSizeTooLargeError, aiokafka_errors.RecordListTooLargeError)
 # Errors that retrying a record does not resolve. A missing right is not among them, because it may be granted later.
@@ -63,7 +63,8 @@ def refusal(error: BaseException, right: str, topic: str = "") -> NoBroker | Non
     error = next((one for one in _chain(error) if _code(one) in _REFUSED), error)
     code = _code(error)
     if code in _LOGIN_CODES or any(word in type(error).__name__ for word in _LOGIN_WORDS):
-        return LoginRefused(problem=_text(error))
+        text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        return LoginRefused(problem=(text or type(error).__name__).rstrip("."))
     kind = _RESOURCES.get(code)
     if kind is None:
         return None
@@ -141,8 +142,3 @@ def _named(error: BaseException) -> str:
         return ""
     named = error.args[0]
     return ", ".join(sorted(map(str, named))) if isinstance(named, set | frozenset | list | tuple) else str(named)
-
-
-def _text(error: BaseException) -> str:
-    text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-    return (text or type(error).__name__).rstrip(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -22,7 +22,6 @@ _CONNECT_MS: Final = 10_000
 _TIMESTAMPS: Final = "message.timestamp.type"
 _RETENTION: Final = "retention.ms"
 _CLEANUP: Final = "cleanup.policy"
-_IN_SYNC: Final = "min.insync.replicas"
 _LARGEST: Final = "max.message.bytes"
 # Minimum for max.message.bytes: the size of our largest record (MAX_RECORD_BYTES), or of a batch of small ones.
 _NEEDED_BYTES: Final = {
@@ -76,25 +75,19 @@ def create_topics(config: LiveConfig) -> list[str]:
         there = set(admin.list_topics())
         made = []
         for role, name in wanted.items():
-            if name not in there and _create(admin, config, role, name):
+            if name in there:
+                continue
+            topic = {
+                "num_partitions": config.kafka.partitions,
+                "replication_factor": config.kafka.replication,
+                "configs": wanted_configs(config, role),
+            }
+            with suppress(TopicAlreadyExistsError), refusals("Create", name):  # created by another process meanwhile
+                admin.create_topics({name: topic})
                 made.append(name)
         if made:
             admin.wait_for_topics(made)
     return made
-
-
-def _create(admin: KafkaAdminClient, config: LiveConfig, role: str, name: str) -> bool:
-    topic = {
-        "num_partitions": config.kafka.partitions,
-        "replication_factor": config.kafka.replication,
-        "configs": wanted_configs(config, role),
-    }
-    try:
-        with refusals("Create", name):
-            admin.create_topics({name: topic})
-    except TopicAlreadyExistsError:  # created concurrently by another process
-        return False
-    return True
 
 
 def check_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:
@@ -130,7 +123,7 @@ def wanted_configs(config: LiveConfig, role: str) -> dict[str, str]:
         _RETENTION: str(FOREVER if retention == FOREVER else retention // MILLISECOND_US),
         _CLEANUP: "delete",
         # With three replicas an acknowledged record survives the loss of one broker.
-        _IN_SYNC: "2" if config.kafka.replication > 2 else "1",
+        "min.insync.replicas": "2" if config.kafka.replication > 2 else "1",
     }
 
 

@@ -15,7 +15,6 @@ from stream_app.config import Redis
 _ABOUT_THE_SERVER: Final = ("info", "config|get")
 _OF_A_CLUSTER: Final = ("cluster|slots", "command")  # for locating keys
 _STATES: Final = "{p*}:*"  # includes the allocator, which has a partition number
-_READ: Final = "%R~"
 
 
 @dataclass(frozen=True)
@@ -78,19 +77,13 @@ def redis_acls(redis: Redis, user: str | None = None) -> str:
     >>> print(redis_acls(Redis()).splitlines()[2])
     user churn-trainer on resetchannels -@all ... ~churn:{model}:*
     """
+    users = {f"{redis.prefix}-{name}": needs for name, needs in NEEDS.items()}
     if user is not None:
-        everything = Needs(
-            sorted({script for one in NEEDS.values() for script in one.scripts}),
-            sorted({command for one in NEEDS.values() for command in one.commands}),
-            ("*",),
-        )
-        return _file([_line(user, redis, everything)])
-    return _file([_line(f"{redis.prefix}-{name}", redis, needs) for name, needs in NEEDS.items()])
-
-
-def _file(users: list[str]) -> str:
-    """Return the text of the file. It turns off the user `default`, which has all rights and needs no login."""
-    return "\n".join(["user default off", *users, ""])
+        scripts = {script for one in NEEDS.values() for script in one.scripts}
+        commands = {command for one in NEEDS.values() for command in one.commands}
+        users = {user: Needs(sorted(scripts), sorted(commands), ("*",))}
+    # The user `default` has all rights and needs no login.
+    return "\n".join(["user default off", *(_line(name, redis, needs) for name, needs in users.items()), ""])
 
 
 def _line(user: str, redis: Redis, needs: Needs) -> str:
@@ -103,7 +96,7 @@ def _line(user: str, redis: Redis, needs: Needs) -> str:
         given.add("select")
     commands = " ".join(f"+{command}" for command in sorted(given))
     keys = [f"~{redis.prefix}:{pattern}" for pattern in needs.writes]
-    keys += [f"{_READ}{redis.prefix}:{pattern}" for pattern in needs.reads]
+    keys += [f"%R~{redis.prefix}:{pattern}" for pattern in needs.reads]
     return f"user {user} on resetchannels -@all {commands} {' '.join(keys)}"
 
 

@@ -1,8 +1,8 @@
-"""Completeness checks: each key of a store must contain what the last commit left in it."""
+"""Completeness checks: each key of a store must contain everything that the last commit stored."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
 from operator import add
 from typing import Final
@@ -29,16 +29,14 @@ def require_complete(what: str, committed: bool, counts: Counts) -> None:
     Traceback (most recent call last):
     stream_app.errors.StoreIncomplete: Redis lacks data of partition 3: `states` has 0 entries, but 2 were stored. ...
     """
-    if problems := list(_problems(committed, counts)):
-        raise StoreIncomplete(what=what, problem="; ".join(problems))
-
-
-def _problems(committed: bool, counts: Counts) -> Iterator[str]:
+    problems = []
     for kind, (stored, found) in counts.items():
         if stored is not None and stored != found:
-            yield f"`{kind}` has {found:,} entries, but {stored:,} were stored"
+            problems.append(f"`{kind}` has {found:,} entries, but {stored:,} were stored")
         elif not committed and found:
-            yield f"`{kind}` has {found:,} entries, but `meta` with their position is missing"
+            problems.append(f"`{kind}` has {found:,} entries, but `meta` with their position is missing")
+    if problems:
+        raise StoreIncomplete(what=what, problem="; ".join(problems))
 
 
 def digest_of(customer: bytes, state: bytes) -> int:

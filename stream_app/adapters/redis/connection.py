@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, Union
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, TypeVar, Union
 from urllib.parse import urlsplit
 
 from redis import exceptions
@@ -16,8 +16,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from stream_app.adapters.redis.completeness import require_complete
-from stream_app.errors import BadStoreAddress, StoreIncomplete, StoreUnavailable
+from stream_app.errors import BadStoreAddress, StoreUnavailable
 
 Client: TypeAlias = Union[Redis, RedisCluster]  # noqa: UP007 - evaluated when the module is loaded
 T = TypeVar("T")
@@ -29,7 +28,7 @@ _LONGEST_PAUSE_SECONDS: Final = 1.0
 
 FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)  # all that redis-py raises
 _CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
-_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # dynamic commands of a script: it takes their names from a table
+_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # table from which a script takes the names of commands
 _GRANT: Final = (
     "Grant the user this command and these keys; `stream-app acls redis` prints the rights that each service needs."
 )
@@ -72,20 +71,12 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
 )
 
 
-class TlsFiles(NamedTuple):
-    """PEM files for TLS connections."""
-
-    ca_file: Path | None = None  # trusted in addition to the system's certificates
-    cert_file: Path | None = None  # client certificate
-    key_file: Path | None = None
-
-
 def make_client(
     url: str,
     *,
     password: str | None = None,
     cluster: bool = False,
-    tls: TlsFiles | None = None,
+    tls: Mapping[str, Path | None] = MappingProxyType({}),
     connect_timeout_seconds: float = TIMEOUT_SECONDS,
     timeout_seconds: float = TIMEOUT_SECONDS,
     retries: int = RETRIES,
@@ -96,7 +87,8 @@ def make_client(
         url: for example redis://host:6379/0; rediss:// for TLS, unix:// for a socket.
         password: password, if it is not part of the URL.
         cluster: whether the server is a Redis Cluster.
-        tls: files for a rediss:// URL; by default the system's certificates are trusted.
+        tls: PEM files for a rediss:// URL, by option of redis-py: `ssl_ca_certs` (trusted in addition to the system's
+            certificates), `ssl_certfile` and `ssl_keyfile` (client certificate).
         connect_timeout_seconds: timeout for connecting.
         timeout_seconds: timeout for each reply.
         retries: number of retries of a call without a reply, with a backoff of 50 ms to 1 s.
@@ -113,9 +105,7 @@ def make_client(
     }
     if password is not None:
         options["password"] = password
-    if tls is not None:
-        files_of = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
-        options |= {name: str(path) for name, path in files_of.items() if path is not None}
+    options |= {name: str(path) for name, path in tls.items() if path is not None}
     try:
         urlsplit(url).port  # noqa: B018 - reading it checks it
         return RedisCluster.from_url(url, **options) if cluster else Redis.from_url(url, **options)
@@ -148,81 +138,6 @@ def address(client: Client) -> str:
         return ", ".join(sorted(f"{node.host}:{node.port}" for node in client.nodes_manager.startup_nodes.values()))
     options = client.connection_pool.connection_kwargs
     return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
-
-
-class Script:
-    """A Lua script of this package.
-
-    Args:
-        client: client to run the script on.
-        name: file name without `.lua`.
-    """
-
-    def __init__(self, client: Client, name: str) -> None:
-        text = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
-        self._client, self._run = client, client.register_script(text)
-        self._call = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
-
-    async def __call__(self, keys: Sequence[str], *args: bytes | str | int) -> Any:
-        """Run the script and return its reply. Raises `StoreUnavailable`."""
-        with translated(self._client, f"{self._call}, on {', '.join(keys)}"):
-            return await self._run(keys=keys, args=args)
-
-
-class Verify:
-    """Checks that the keys under one hash tag are complete.
-
-    Args:
-        client: client to run the script on.
-        committed: field of `meta` that every commit writes.
-        kinds: kinds of the other keys.
-    """
-
-    def __init__(self, client: Client, committed: str, kinds: Sequence[str]) -> None:
-        self._run, self._committed, self._kinds = Script(client, "verify"), committed, kinds
-
-    async def __call__(self, what: str, key_of: Callable[[str], str]) -> None:
-        """Raise StoreIncomplete if a key lacks entries.
-
-        Args:
-            what: owner of the keys, for the error message.
-            key_of: returns the name of a key by kind.
-        """
-        kinds = self._kinds
-        committed, *sizes = await self._run(list(map(key_of, ("meta", *kinds))), self._committed, *kinds)
-        stored = (None if count < 0 else count for count in sizes[::2])
-        require_complete(what, bool(committed), dict(zip(kinds, zip(stored, sizes[1::2], strict=True), strict=True)))
-
-    async def refusal(self, what: str, key_of: Callable[[str], str]) -> StoreIncomplete:
-        """Return the error for a commit refused because a key lacks entries."""
-        try:
-            await self(what, key_of)
-        except StoreIncomplete as error:
-            return error
-        return StoreIncomplete(what=what, problem="another program writes to its keys")
-
-
-class Topics:
-    """Stored ids of the topics to which a store's positions refer.
-
-    Args:
-        client: client to run the script on.
-        committed: field of `meta` that every commit writes.
-    """
-
-    def __init__(self, client: Client, committed: str) -> None:
-        self._client, self._committed = client, committed
-        self._run = Script(client, "topics")
-
-    async def keep(self, meta: str, ids: Mapping[str, str]) -> dict[str, str]:
-        """Store the ids of roles that have none yet. Return the stored ids by role."""
-        pairs = [part for pair in ids.items() for part in pair]
-        kept = await self._run([meta], self._committed, *pairs)
-        return {role: one.decode() for role, one in zip(ids, kept, strict=True)}
-
-    async def accept(self, meta: str, role: str, topic_id: str) -> None:
-        """Replace a stored id."""
-        await ask(self._client, "HSET", meta, f"topic:{role}", topic_id)
 
 
 def commands_in(script: str) -> set[str]:

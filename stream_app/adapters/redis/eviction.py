@@ -20,18 +20,17 @@ _log = logging.getLogger(__name__)
 
 
 class EvictionWatch:
-    """Checks periodically that Redis does not evict keys, since `CONFIG SET` may change the policy at any time.
+    """Checks that Redis does not evict keys; `CONFIG SET` may change the policy at any time.
 
-    Call `begin` when a service starts, read `problem` from time to time, and call `end` when it stops.
+    Await `check` when a service starts, then run `run` in the background and read `problem` from time to time.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._task: asyncio.Task[None] | None = None
         self.problem = ""  # current problem; empty if there is none
 
-    async def begin(self) -> None:
-        """Check once, then start checking every few seconds. Raises EvictingStore and StoreUnavailable."""
+    async def check(self) -> None:
+        """Check the policy. Raises EvictingStore and StoreUnavailable."""
         found = await policies(self._client)
         if unknown := [node for node, policy in found.items() if policy is None]:
             _log.warning(
@@ -40,15 +39,9 @@ class EvictionWatch:
             )
         if refusal := _refusal(found):
             raise refusal
-        self._task = asyncio.create_task(self._check())
 
-    async def end(self) -> None:
-        """Stop checking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _check(self) -> None:
+    async def run(self) -> None:
+        """Update `problem` every few seconds until cancelled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:
@@ -59,9 +52,8 @@ class EvictionWatch:
 
 def _refusal(found: dict[str, str | None]) -> EvictingStore | None:
     evicting = {node: policy for node, policy in found.items() if policy not in {None, _KEEPS}}
-    if not evicting:
-        return None
-    return EvictingStore(address=", ".join(evicting), policy=", ".join(sorted(map(str, set(evicting.values())))))
+    found_policies = ", ".join(sorted(map(str, set(evicting.values()))))
+    return EvictingStore(address=", ".join(evicting), policy=found_policies) if evicting else None
 
 
 async def policies(client: Client) -> dict[str, str | None]:

@@ -101,13 +101,15 @@ class Keys:
     Args:
         prefix: `redis.prefix`.
         tag: hash tag.
+        owner: partition or service that owns the data, for error messages.
 
-    >>> Keys("churn", "model")("meta")
+    >>> Keys("churn", "model", "the trainer")("meta")
     'churn:{model}:meta'
     """
 
-    def __init__(self, prefix: str, tag: str) -> None:
+    def __init__(self, prefix: str, tag: str, owner: str) -> None:
         self._start = f"{prefix}:{{{tag}}}:"
+        self.owner = owner
 
     def __call__(self, kind: str) -> str:
         """Return the name of a key."""
@@ -116,28 +118,3 @@ class Keys:
     def all(self, *kinds: str) -> list[str]:
         """Return the names of several keys."""
         return [self._start + kind for kind in kinds]
-
-
-def partition_keys(prefix: str, partition: int) -> Keys:
-    """Return the keys of a partition number."""
-    return Keys(prefix, f"p{partition}")
-
-
-def model_keys(prefix: str) -> Keys:
-    """Return the keys of the trainer's checkpoint and the model versions."""
-    return Keys(prefix, "model")
-
-
-def delivery_keys(prefix: str) -> Keys:
-    """Return the keys of the deliveries."""
-    return Keys(prefix, "deliver")
-
-
-def clock_keys(prefix: str) -> Keys:
-    """Return the keys of the lease on writing ticks."""
-    return Keys(prefix, "clock")
-
-
-def epoch_key(prefix: str) -> str:
-    """Return the key of the last epoch."""
-    return f"{prefix}:{EPOCH}"

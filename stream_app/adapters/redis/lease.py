@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stream_app.adapters.redis.connection import Client, Script, ask
-from stream_app.adapters.redis.keys import HOLDER, LAST, clock_keys
+from stream_app.adapters.redis.connection import Client, ask
+from stream_app.adapters.redis.keys import HOLDER, LAST, Keys
+from stream_app.adapters.redis.store import Scripts
 from stream_app.ports import Lease
 
 
@@ -16,25 +17,21 @@ class RedisLease(Lease):
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
-        self._client = client
-        self._holder, self._last = clock_keys(prefix).all(HOLDER, LAST)
-        self._acquire = Script(client, "acquire")
-        self._release = Script(client, "release")
-        self._advance = Script(client, "advance")
-        self._now = Script(client, "now")
+        self._client, self._run = client, Scripts(client)
+        self._holder, self._last = Keys(prefix, "clock", "the lease").all(HOLDER, LAST)
 
     async def now(self) -> int:
-        seconds, micros = await self._now([self._holder])
+        seconds, micros = await self._run("now", [self._holder])
         return int(seconds) * 1_000_000 + int(micros)
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
-        return bool(await self._acquire([self._holder], holder, ttl_ms))
+        return bool(await self._run("acquire", [self._holder], holder, ttl_ms))
 
     async def release(self, holder: str) -> None:
-        await self._release([self._holder], holder)
+        await self._run("release", [self._holder], holder)
 
     async def advance(self, holder: str, value: int) -> bool:
-        return bool(await self._advance([self._holder, self._last], holder, value))
+        return bool(await self._run("advance", [self._holder, self._last], holder, value))
 
     async def last(self) -> int | None:
         found = await ask(self._client, "GET", self._last)

@@ -5,26 +5,25 @@ Checkpoints and snapshots are signed when they are written and verified when the
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import msgspec
 
 from stream_app.adapters.redis.completeness import require_complete
-from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
-from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, model_keys
-from stream_app.core.model.signature import Keys, sign, verify
-from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
+from stream_app.adapters.redis.connection import Client, ask, to_the_end
+from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, Keys
+from stream_app.adapters.redis.store import INCOMPLETE, OwnedStore
+from stream_app.core.model.signature import Keys as SigningKeys
+from stream_app.core.model.signature import sign, verify
+from stream_app.errors import UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelStore, ModelVersion, Outcome
 
-_INCOMPLETE: Final = 4  # replies of checkpoint.lua that are not an Outcome
-_OUT_OF_ORDER: Final = 5
-_WHAT: Final = "the trainer"
+_OUT_OF_ORDER: Final = 5  # reply of checkpoint.lua that is not an Outcome
 _decoder: Final = msgspec.json.Decoder(ModelVersion)
 
 
-class RedisModelStore(ModelStore):
+class RedisModelStore(OwnedStore, ModelStore):
     """Implementation of `ports.ModelStore` on Redis.
 
     Args:
@@ -36,22 +35,14 @@ class RedisModelStore(ModelStore):
     """
 
     def __init__(
-        self, client: Client, prefix: str, keep: int, keys: Callable[[], Keys], indexed: int = VERSIONS_INDEXED
+        self, client: Client, prefix: str, keep: int, keys: Callable[[], SigningKeys], indexed: int = VERSIONS_INDEXED
     ) -> None:
-        self._client, self._prefix, self._keys, self._key = client, prefix, keys, model_keys(prefix)
+        super().__init__(
+            client, "model store", CHECKPOINT, MODEL_KINDS, Keys(prefix, "model", "the trainer"), "trainer"
+        )
+        self._prefix, self._keys = prefix, keys
         self._kept = (max(keep, 1), indexed)
-        self._epoch: int | None = None
         self._meta = self._key(META)
-        self._claim = Script(client, "claim_owner")
-        self._checkpoint = Script(client, "checkpoint")
-        self._pin = Script(client, "pin")
-        self._verify = Verify(client, CHECKPOINT, MODEL_KINDS)
-        self._topics = Topics(client, CHECKPOINT)
-
-    async def claim(self, instance: str) -> int:
-        self._epoch = int(await self._claim([self._meta], instance, uuid.uuid4().hex, "trainer"))
-        await self.verify()
-        return self._epoch
 
     async def checkpoint(
         self,
@@ -63,39 +54,33 @@ class RedisModelStore(ModelStore):
         version: ModelVersion | None = None,
         snapshot: bytes | None = None,
     ) -> Outcome:
-        if self._epoch is None:
-            raise NotClaimed(store="model store")
+        _, epoch = self._claimed()
         if (version is None) != (snapshot is None):
             raise ValueError("a version and its snapshot belong together")
         made: tuple[bytes | str | int, ...] = ("",)
         if version is not None and snapshot is not None:
-            signed = sign(snapshot, self._version(version.number), self._keys())
+            signed = sign(snapshot, self._signed("version", version.number), self._keys())
             made = (version.number, version.effective_at, msgspec.json.encode(version), signed)
         keys = self._key.all(META, *MODEL_KINDS)
-        stands = (self._epoch, base, number, sign(checkpoint, self._checkpoint_of(number), self._keys()), through)
-        outcome, newest = await to_the_end(self._checkpoint(keys, *stands, *self._kept, *made))
-        if outcome == _INCOMPLETE:
-            raise await self._verify.refusal(_WHAT, self._key)
+        stands = (epoch, base, number, sign(checkpoint, self._signed("checkpoint", number), self._keys()), through)
+        outcome, newest = await to_the_end(self._run("checkpoint", keys, *stands, *self._kept, *made))
+        if outcome == INCOMPLETE:
+            raise await self._incomplete(self._key)
         if outcome == _OUT_OF_ORDER:
             raise VersionOutOfOrder(number=made[0], newest=newest)
         return Outcome(outcome)
 
-    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        return await self._topics.keep(self._meta, ids)
-
-    async def accept_topic(self, role: str, topic_id: str) -> None:
-        await self._topics.accept(self._meta, role, topic_id)
-
     async def verify(self) -> None:
-        await self._verify(_WHAT, self._key)
+        await self._verify(self._key)
 
     async def latest(self) -> tuple[int, bytes] | None:
         stored, checkpoint = await ask(self._client, "HMGET", self._meta, NUMBER, CHECKPOINT)
         if stored is None:
             return None
         number = self._number(NUMBER, stored)
-        context = self._checkpoint_of(number)
-        return number, verify(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
+        return number, verify(
+            checkpoint or b"", self._signed("checkpoint", number), self._keys(), "in the trainer's checkpoint"
+        )
 
     async def through(self) -> int:
         moment = await self._field("through")
@@ -105,7 +90,7 @@ class RedisModelStore(ModelStore):
         found: bytes | None = await ask(self._client, "HGET", self._key(SNAPSHOTS), number)
         if found is None:
             return None
-        return verify(found, self._version(number), self._keys(), f"of version {number}")
+        return verify(found, self._signed("version", number), self._keys(), f"of version {number}")
 
     async def versions(self) -> list[ModelVersion]:
         kept: list[bytes] = await ask(self._client, "HVALS", self._key(VERSIONS))
@@ -115,7 +100,7 @@ class RedisModelStore(ModelStore):
             self._refuse(self._key(VERSIONS), f"it is not a model version ({error})", error)
 
     async def pin(self, number: int | None) -> None:
-        known, *kept = await self._pin(self._key.all(META, VERSIONS), "" if number is None else number)
+        known, *kept = await self._run("pin", self._key.all(META, VERSIONS), "" if number is None else number)
         if not known:
             raise UnknownVersion(number=number, kept=", ".join(map(str, sorted(map(int, kept[0])))) or "none")
 
@@ -129,18 +114,16 @@ class RedisModelStore(ModelStore):
         # A lost index would activate the prior. Plain commands instead of a script: a worker may not write these keys.
         stored = await self._field("count:index")
         if stored and not await ask(self._client, "ZCARD", self._key(INDEX)):
-            require_complete(_WHAT, committed=True, counts={INDEX: (stored, 0)})
+            require_complete(self._key.owner, committed=True, counts={INDEX: (stored, 0)})
         return None
 
     async def _field(self, name: str) -> int | None:
         found = await ask(self._client, "HGET", self._meta, name)
         return None if found is None else self._number(name, found)
 
-    def _version(self, number: int) -> str:
-        return f"{self._prefix} version {number}"
-
-    def _checkpoint_of(self, number: int) -> str:
-        return f"{self._prefix} checkpoint {number}"
+    def _signed(self, what: str, number: int) -> str:
+        """Return the context in which the bytes of a version or a checkpoint are signed."""
+        return f"{self._prefix} {what} {number}"
 
     def _number(self, name: str, stored: bytes) -> int:
         try:

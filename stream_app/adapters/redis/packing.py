@@ -7,8 +7,8 @@ neither side can use a library here. docs/adr/0009-commit.md gives the measureme
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sized
-from typing import Final, Protocol
+from collections.abc import Collection
+from typing import Final
 
 import msgspec
 
@@ -20,11 +20,7 @@ _header: Final = struct.Struct(">BI").pack
 _decoder: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
-class SizedBytes(Sized, Iterable[bytes], Protocol):
-    """Byte strings that can be counted and iterated."""
-
-
-def pack_strings(strings: SizedBytes) -> bytes:
+def pack_strings(strings: Collection[bytes]) -> bytes:
     r"""Pack byte strings into a MessagePack array.
 
     >>> pack_strings([b"ann", b""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -15,8 +15,7 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.http.health import Health
 from stream_app.adapters.kafka.last_records import last_of_allocator
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.adapters.kafka.refusals import refusals
-from stream_app.config import INPUTS, OUTPUTS
+from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.allocation.allocator import NUMBER, Allocator
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates
@@ -31,7 +30,8 @@ from stream_app.ports import Opened
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from stream_app.services.runtime.producer import make_producer, stop_producer
+from stream_app.services.runtime.process import Crash
+from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.runtime.redis_memory import watch_memory
 from stream_app.services.runtime.rollback_recovery import is_behind, skip_sent
 
@@ -45,9 +45,14 @@ class AllocatorService(SingletonService):
     name = "allocator"
     role = "nominations"
 
-    def _prepare(self, registry: CollectorRegistry) -> None:
-        super()._prepare(registry)
-        config = self._config
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(config, registry, crash, on_step)
         self._metrics, self._relays = AllocatorMetrics(registry), RelayMetrics(registry)
         self._redis_metrics = RedisMetrics(registry)
         partitions = config.kafka.partitions
@@ -63,9 +68,7 @@ class AllocatorService(SingletonService):
         self.topic_watch.require(await states.keep_topics(NUMBER, self.topic_watch.ids))
         self.allocator.begin(opened.position)
         await self._recover_rollback(opened)
-        self._producer = make_producer(config)
-        with refusals("Write"):
-            await self._producer.start()
+        self._producer = await start_producer(config)
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
         self._relay = OutboxRelay(
             NUMBER, states, self._producer, topics, self._relays.sent, self._on_step, self._relays.drop
@@ -98,9 +101,8 @@ class AllocatorService(SingletonService):
         await stop_producer(self._producer)
         await super()._finish()
 
-    def report(self, health: Health) -> None:
-        """See Service."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
+        super()._report(health)
         refused = self._relay.refused
         health.set("relayed", not refused, refused)
         self._metrics.missing.set(len(self.allocator.lacking))
@@ -110,7 +112,7 @@ class AllocatorService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See Service. Reports lag once all partitions have reached the next round; workers watch slow partitions."""
+        """See ConsumerService. The lag is 0 until all partitions have reached the next round."""
         lag = 0 if self.allocator.lacking else 1
         return Progress(position=self.allocator.position.moment, lag=lag, waiting=bool(self._relay.refused))
 

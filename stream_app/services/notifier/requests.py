@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -17,6 +18,11 @@ _AT_ONCE: Final = 100
 _REDRIVEN_AT_ONCE: Final = 500
 _log = logging.getLogger(__name__)
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, Request)
+
+
+def now_us() -> int:
+    """Return the wall-clock time in microseconds since 1970."""
+    return time.time_ns() // 1_000
 
 
 class Requests:
@@ -34,13 +40,12 @@ class Requests:
     async def answer(self, now: int) -> bool:
         """Execute pending requests and return whether there were any. After a crash they are executed again."""
         asked = await self._store.asked(_AT_ONCE)
-        for value in asked:
-            for request in _readable([value], Request):
-                if request.action == ENABLE:
-                    self._scheduler.enable(request.name)
-                elif request.action == REDRIVE:
-                    await self._redrive([request.name] if request.name else await self._store.dead(), now)
-                _log.info("Request executed", extra={"action": request.action, "subject": request.name or "all"})
+        for request in _readable(asked, Request):
+            if request.action == ENABLE:
+                self._scheduler.enable(request.name)
+            elif request.action == REDRIVE:
+                await self._redrive([request.name] if request.name else await self._store.dead(), now)
+            _log.info("Request executed", extra={"action": request.action, "subject": request.name or "all"})
         if asked:
             self._scheduler.complete_requests(len(asked))
             await self._commits.store()

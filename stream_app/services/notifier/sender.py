@@ -17,7 +17,7 @@ from stream_app.metrics.notifier import DeliveryMetrics
 from stream_app.notifications.channels.channel import Channel
 from stream_app.services.notifier.commits import Commits
 
-LONGEST_SLEEP_SECONDS: Final = 5.0  # so that changes of the system clock are noticed
+LONGEST_SLEEP_SECONDS: Final = 5.0  # limits the effect of changes of the system clock
 _HARD_LIMIT: Final = 2.0  # multiple of the channel's own timeout, in case the channel hangs
 _OUTCOMES: Final = {Delivered: "delivered", Retry: "retry", Refused: "refused", Gone: "gone"}
 _log = logging.getLogger(__name__)
@@ -55,16 +55,12 @@ class Sender:
         self._concurrency, self._timeout_seconds = concurrency, timeout_seconds
         self._now, self._on_step = now, on_step
         self._under_way: set[asyncio.Task[None]] = set()
-        self._new = asyncio.Event()
-
-    def wake(self) -> None:
-        """Check for due messages now."""
-        self._new.set()
+        self.due = asyncio.Event()  # set it to check for due messages now
 
     async def run(self) -> None:
         """Send due messages until cancelled. Raises CommitRefused."""
         while True:
-            self._new.clear()
+            self.due.clear()
             if self._scheduler.write_digest(self._name, self._now()):
                 await self._commits.store()
                 continue
@@ -84,9 +80,9 @@ class Sender:
             await asyncio.wait(self._under_way, timeout=seconds)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._new.set()
+        self.due.set()
         if task.cancelled() or task.exception() is None:
-            self._under_way.discard(task)  # a failed task stays in the set, so that `_sleep` raises its error
+            self._under_way.discard(task)  # a failed task stays in the set, and `_sleep` raises its error
 
     async def _sleep(self) -> None:
         for task in self._under_way:
@@ -97,10 +93,9 @@ class Sender:
         # `wait_for` of Python 3.11 may lose a cancellation; `timeout` does not.
         with suppress(TimeoutError):
             async with asyncio.timeout(min(max(wait, 0.001), LONGEST_SLEEP_SECONDS)):
-                await self._new.wait()
+                await self.due.wait()
 
     async def _send(self, outbound: OutboundMessage) -> None:
-        """Make one attempt and store the result."""
         tried_at, started = self._now(), time.perf_counter()
         self._on_step("attempt")
         answer = await self._tried(outbound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
+from stream_app.config import LiveConfig
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.alerts import decode_alert
@@ -25,12 +26,12 @@ from stream_app.notifications.channel_factory import make_channels, make_policy,
 from stream_app.notifications.channel_file import read_channels
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
-from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
-from stream_app.services.notifier.requests import Requests
+from stream_app.services.notifier.requests import Requests, now_us
 from stream_app.services.notifier.sender import Sender
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
+from stream_app.services.runtime.process import Crash
 
 CHUNK: Final = 200  # records per commit
 _REQUEST_SECONDS: Final = 1.0
@@ -45,9 +46,14 @@ class NotifierService(SingletonService):
     name = "notifier"
     role = "alerts"
 
-    def _prepare(self, registry: CollectorRegistry) -> None:
-        super()._prepare(registry)
-        config = self._config
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(config, registry, crash, on_step)
         channels = read_channels(config.delivery.config)
         self._file = channels.file
         self._receivers = make_channels(channels)
@@ -65,7 +71,20 @@ class NotifierService(SingletonService):
         for problem in self.scheduler.unreadable:
             _log.error("Unreadable record in the store ignored", extra={"problem": problem})
         self._batches = Commits(self.scheduler, self._store, self._commits, self._on_step)
-        self._senders = {name: self._sender(name) for name in self.scheduler.routes}
+        self._senders = {
+            name: Sender(
+                name,
+                self._receivers[name],
+                self.scheduler,
+                self._batches,
+                self._metrics,
+                channel.concurrency or KINDS[channel.kind].concurrency,
+                channel.timeout / SECOND_US,
+                now_us,
+                self._on_step,
+            )
+            for name, channel in self._file.channels.items()
+        }
         self._requests = Requests(self.scheduler, self._store, self._batches)
         await self._batches.store()
         _log.info("Delivery started", extra={"mode": self._file.mode, "channels": len(self._senders)})
@@ -83,29 +102,14 @@ class NotifierService(SingletonService):
             await receiver.close()
         await super()._finish()
 
-    def report(self, health: Health) -> None:
-        """See Service."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
+        super()._report(health)
         self._metrics.update(self.scheduler, now_us())
 
     @property
     def progress(self) -> Progress:
-        """See Service. Alerts are rare, so it is normal to make no progress for hours."""
+        """See ConsumerService. Alerts are rare, so it is normal to make no progress for hours."""
         return self._progress
-
-    def _sender(self, name: str) -> Sender:
-        channel = self._file.channels[name]
-        return Sender(
-            name,
-            self._receivers[name],
-            self.scheduler,
-            self._batches,
-            self._metrics,
-            channel.concurrency or KINDS[channel.kind].concurrency,
-            channel.timeout / SECOND_US,
-            now_us,
-            self._on_step,
-        )
 
     def _position(self, partition: int) -> int:
         return self.scheduler.position.get(partition, 0)
@@ -134,7 +138,8 @@ class NotifierService(SingletonService):
                 messages.append(message)
         await self._skipped.write_dead_letters()
         # 2. Find existing deliveries: a relay may send an alert twice.
-        known = await self._store.known([name for message in messages for name in self.scheduler.delivery_ids(message)])
+        ids = [name for message in messages for name in self.scheduler.delivery_ids(message)]
+        known = set(await self._store.deliveries(ids))
         # 3. Decide, and commit the deliveries and the position.
         self.scheduler.add_alerts(tp.partition, end, messages, known, now_us())
         await self._batches.store()
@@ -145,10 +150,9 @@ class NotifierService(SingletonService):
 
     def _wake_senders(self) -> None:
         for sender in self._senders.values():
-            sender.wake()
+            sender.due.set()
 
     async def _serve_requests(self) -> None:
-        """Execute users' requests until cancelled."""
         while True:
             if await self._requests.answer(now_us()):
                 self._wake_senders()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from faust.types import StreamT
 from faust.types.tuples import TP
@@ -16,39 +15,28 @@ from stream_app.adapters.http.health import Health
 from stream_app.adapters.kafka.faust_transport import BatchingTransport
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.core.stall import Progress
 from stream_app.metrics.runtime import CommitMetrics, InputMetrics, SkippedMetrics
 from stream_app.ports import Outcome
 from stream_app.services.runtime.faust_app import make_app
-from stream_app.services.runtime.process import Crash
+from stream_app.services.runtime.process import Crash, guarded
 from stream_app.services.runtime.skipped_records import SkippedRecords
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
 
-class Member(NamedTuple):
-    """A member of a consumer group.
-
-    Attributes:
-        roles: roles of the topics to consume.
-        group: consumer group.
-        instance: name of this member of the group.
-        transport: additional options for the transport.
-    """
-
-    roles: Sequence[str]
-    group: str
-    instance: str
-    transport: Mapping[str, Any] = MappingProxyType({})
-
-
 class ConsumerService(ABC):
-    """Base class of all services; implements `process.Service` except for `progress`.
+    """Base class of all services.
 
     Args:
         config: all settings.
         registry: registry of the process.
         crash: ends the process with an error.
         on_step: called before each numbered step of a commit or checkpoint; tests crash there.
+        roles: roles of the topics to consume.
+        group: consumer group.
+        instance: name of this member of the group.
+        transport: additional options of the transport.
     """
 
     def __init__(
@@ -56,39 +44,43 @@ class ConsumerService(ABC):
         config: LiveConfig,
         registry: CollectorRegistry,
         crash: Crash,
-        on_step: Callable[[str], None] = lambda _: None,
+        on_step: Callable[[str], None],
+        *,
+        roles: Sequence[str],
+        group: str,
+        instance: str,
+        **transport: int,
     ) -> None:
         self._config, self._crash, self._on_step = config, crash, on_step
-        self._stores = open_stores(config)
-        member = self._member
-        self.topic_watch = TopicWatch(config, member.roles)
-        self.app = make_app(config, member.group, member.instance)
+        self._stores = Stores(config)
+        self.topic_watch = TopicWatch(config, roles)
+        self.app = make_app(config, group, instance)
         self._transport = BatchingTransport.install(
             self.app,
             positions=self._positions,
             wants=self._wants,
             skipped=InputMetrics(registry).unreadable.inc,
-            **member.transport,
+            **transport,
         )
         channel = self.app.topic(*self.topic_watch.names.values(), key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name=type(self).__name__)(self._consume)
         self._tasks: list[asyncio.Task[None]] = []
-        self._prepare(registry)
 
     @property
     @abstractmethod
-    def _member(self) -> Member:
-        """How the service joins its consumer group."""
+    def progress(self) -> Progress:
+        """Progress for the watchdog, which reads it from another thread."""
 
-    @abstractmethod
-    def _prepare(self, registry: CollectorRegistry) -> None:
-        """Create the metrics and everything else that needs the settings only. The last step of the constructor."""
+    def standing(self) -> Mapping[TP, int]:
+        """Return the consumer's position in each partition that it is fetching."""
+        return self.app.consumer.standing() if self.app.started else {}  # type: ignore[attr-defined] # BatchingConsumer
 
     async def start(self) -> None:
         """Check the topics and Redis, claim the store, and start consuming."""
         await asyncio.to_thread(require_topics, self._config, self._required_topics)
         await self.topic_watch.begin()
-        await self._stores.eviction.begin()
+        await self._stores.eviction.check()
+        self._run(self._stores.eviction.run())
         await self._begin()
         await self.app.start()
 
@@ -102,10 +94,14 @@ class ConsumerService(ABC):
         """Update the health checks and gauges. Called twice per second."""
         problem = self._stores.eviction.problem
         health.set("redis", not problem, problem)
+        self._report(health)
+
+    @abstractmethod
+    def _report(self, health: Health) -> None:
+        """Update the health checks and gauges of this service."""
 
     @property
     def _required_topics(self) -> Sequence[str]:
-        """Roles of the topics that must exist and have the required settings."""
         return (*INPUTS, *OUTPUTS)
 
     @abstractmethod
@@ -134,16 +130,9 @@ class ConsumerService(ABC):
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a background task until the service stops. If the task fails, the process ends."""
-        task = asyncio.create_task(self._guarded(work))
+        task = asyncio.create_task(guarded(work, self._crash))
         self._tasks.append(task)
         return task
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            await self._crash(error)
-            raise
 
     async def _cancel_tasks(self) -> None:
         for task in self._tasks:
@@ -162,20 +151,27 @@ class SingletonService(ConsumerService):
     name: ClassVar[str]
     role: ClassVar[str]
 
-    @property
-    def _member(self) -> Member:
-        config, name = self._config, self.name
-        group = f"{config.kafka.group}-{name}"
-        return Member([self.role], group, name)
-
-    def _prepare(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(
+            config,
+            registry,
+            crash,
+            on_step,
+            roles=[self.role],
+            group=f"{config.kafka.group}-{self.name}",
+            instance=self.name,
+        )
         self._topic = self.topic_watch.names[self.role]
         self._commits = CommitMetrics(registry)
         self._skipped = SkippedRecords(SkippedMetrics(registry), self.role, self._config)
 
-    def report(self, health: Health) -> None:
-        """Update the health checks and gauges. Called twice per second."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         partitions = self._config.kafka.partitions
         health.set("assigned", assigned == partitions, f"{assigned} of {partitions} partitions of {self._topic}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, cast
 
 import faust
@@ -14,13 +14,12 @@ from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 from mode.supervisors import CrashingSupervisor
 
-from stream_app.adapters.kafka.faust_transport import BatchingTransport, Fetched
+from stream_app.adapters.kafka.faust_transport import Fetched
 from stream_app.config import LiveConfig, ssl_context
 from stream_app.core.units import SECOND_US
 
 _BUFFERED_FETCHES: Final = 2  # between Faust's fetcher and the agent
 _MANY: Final = 500  # records
-Fetches = Sequence[tuple[TP, Fetched]]  # value of one message
 
 
 class _App(faust.App):
@@ -67,7 +66,7 @@ async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[T
     Report stored positions to the transport with `done` instead of acknowledging messages. Records fetched before a
     rebalance are skipped, because they are fetched again.
     """
-    async for event in cast("Stream[Fetches]", stream).noack().events():
+    async for event in cast("Stream[Sequence[tuple[TP, Fetched]]]", stream).noack().events():
         event.ack()
         for tp, fetched in event.value:
             if event.message.generation_id != app.consumer_generation_id:
@@ -75,12 +74,6 @@ async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[T
             yield tp, fetched
             if len(fetched.records) > _MANY:
                 await asyncio.sleep(0)  # while catching up, there are thousands of records at once: let other tasks run
-
-
-def positions(app: faust.App) -> Mapping[TP, int]:
-    """Return the consumer's position in each partition from which it wants more records."""
-    transport = app.transport
-    return transport.standing() if isinstance(transport, BatchingTransport) and app.started else {}
 
 
 def _credentials(config: LiveConfig) -> CredentialsT | None:

@@ -15,10 +15,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from stream_app.errors import BadOption, ChurnMonitorError
+from stream_app.errors import ChurnMonitorError
 
-LEVELS: Final = ("debug", "info", "warning", "error")
-FORMATS: Final = ("json", "console")
 PERSONAL: Final = frozenset({"customer", "customer_id"})
 # Libraries that log every fetch session and every step of a rebalance at level `info`.
 CHATTY: Final = ("aiokafka", "kafka", "faust", "librdkafka", "mode")
@@ -32,25 +30,34 @@ def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: Te
     Call this once, before anything is logged, and keep Faust from configuring logging (`override_logging=False`).
 
     Args:
-        level: one of LEVELS.
-        form: one of FORMATS.
+        level: `debug`, `info`, `warning` or `error`.
+        form: `json` or `console`.
         key: key of the hash that replaces customer ids. A secret key prevents recovering ids by trying candidates.
             Use the same key in all processes to correlate their log lines.
         stream: output; standard error by default.
-
-    Raises:
-        BadOption: the level or format is unknown.
     """
-    if level not in LEVELS:
-        raise BadOption(option="The log level", value=level, remedy=f"Give {', '.join(LEVELS)}.")
-    if form not in FORMATS:
-        raise BadOption(option="The log format", value=form, remedy=f"Give {' or '.join(FORMATS)}.")
-    shared = _shared(key)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        plain_refusals,
+        hide_customers(key),
+    ]
+    # Tracebacks omit local variables, which may contain customer data.
+    if form == "console":
+        last: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    else:
+        renderer = structlog.processors.JSONRenderer(default=str, ensure_ascii=False)
+        last = [structlog.processors.format_exc_info, renderer]
     handler = Handler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_last(form)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -131,33 +138,9 @@ class Handler(logging.StreamHandler[TextIO]):
 
 @dataclass
 class _Kind:
-    """Counted repeats of one line."""
-
     since: float
     count: int = 0
     last: logging.LogRecord | None = None
-
-
-def _shared(key: bytes) -> list[Processor]:
-    """Return the structlog processors that all lines pass through."""
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        plain_refusals,
-        hide_customers(key),
-    ]
-
-
-def _last(form: str) -> list[Processor]:
-    """Return the processors that format a line. Tracebacks omit local variables, which may contain customer data."""
-    if form == "console":
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
 
 
 def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

@@ -39,8 +39,6 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Sent:
-    """A record that was passed to the producer."""
-
     sequence: int
     outgoing: Outgoing
     future: asyncio.Future[object] | None  # None if the client rejected it
@@ -99,18 +97,17 @@ class OutboxRelay:
         while entries := await self._store.outbox(self.number, after, _CHUNK):
             self._queue(entries)
             after = entries[-1][0]
-        self._changed.set()
 
     def add(self, first: int, records: list[bytes]) -> None:
         """Add the outbox records of a commit; `first` is the sequence number of the first one."""
         self._queue(enumerate(records, start=first))
-        if self._pending:
-            self._changed.set()
 
     def _queue(self, entries: Iterable[tuple[int, bytes]]) -> None:
         for entry in entries:
             self._pending.append(entry)
             self._pending_bytes += len(entry[1])
+        if self._pending:
+            self._changed.set()
         if not self._has_room:
             self._room.clear()
 

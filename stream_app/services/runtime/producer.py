@@ -8,11 +8,12 @@ from typing import Any, Final, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from stream_app.config import LiveConfig, ssl_context
+from stream_app.adapters.kafka.refusals import refusals
+from stream_app.config import LiveConfig, kafka_python_options
 
 MAX_REQUEST_BYTES: Final = 1 << 20  # maximum size of a record by the default settings of a broker
 _STOP_SECONDS: Final = 3.0  # to send the last records
-_LINGER_MS: Final = 2  # so that records of one commit share a batch
+_LINGER_MS: Final = 2  # records of one commit then share a batch
 
 
 class RecordProducer(Protocol):
@@ -40,32 +41,28 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
         self._txn_manager.increment_sequence_number(TopicPartition(topic, partition), -records)
 
 
-def make_producer(config: LiveConfig, *, idempotent: bool = True) -> Producer:
-    """Return a producer that waits for all in-sync replicas.
+async def start_producer(config: LiveConfig, *, idempotent: bool = True) -> Producer:
+    """Return a connected producer that waits for all in-sync replicas. Raises KafkaDenied and connection errors.
 
     Args:
         config: settings of Kafka.
         idempotent: whether retries must neither duplicate nor reorder records. A non-idempotent producer may duplicate
             a record, but a rejected record does not block the following ones.
     """
-    security = config.kafka.security
-    options = {
-        "security_protocol": security.protocol,
-        "sasl_mechanism": security.sasl_mechanism,
-        "sasl_plain_username": security.username,
-        "sasl_plain_password": security.secret(),
-        "ssl_context": ssl_context(config.kafka),
-    }
-    return Producer(
-        bootstrap_servers=config.kafka.bootstrap,
-        client_id=config.kafka.client_id,
+    producer = Producer(
+        **kafka_python_options(config.kafka),
         enable_idempotence=idempotent,
         acks="all",
         linger_ms=_LINGER_MS,
         max_request_size=MAX_REQUEST_BYTES,
-        request_timeout_ms=config.kafka.request_timeout // 1_000,
-        **{name: value for name, value in options.items() if value is not None},
     )
+    try:
+        with refusals("Write"):
+            await producer.start()
+    except BaseException:
+        await producer.stop()
+        raise
+    return producer
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from stream_app.errors import StoreBehind
 from stream_app.ports import Opened, StateStore
 
-Retractions = Callable[[int], Sequence[bytes]]  # last valid sequence number -> records that retract later ones
-
 
 def is_behind(opened: Opened, sent: int, what: object) -> bool:
     """Return whether Kafka has outbox records that are unknown to the store.
@@ -31,7 +29,9 @@ def is_behind(opened: Opened, sent: int, what: object) -> bool:
     return True
 
 
-async def skip_sent(store: StateStore, number: int, opened: Opened, sent: int, retractions: Retractions) -> bool:
+async def skip_sent(
+    store: StateStore, number: int, opened: Opened, sent: int, retractions: Callable[[int], Sequence[bytes]]
+) -> bool:
     """Move the outbox past all sequence numbers in Kafka and retract the records that are unknown to the store.
 
     Args:
@@ -39,7 +39,7 @@ async def skip_sent(store: StateStore, number: int, opened: Opened, sent: int, r
         number: partition number.
         opened: stored state of the partition.
         sent: highest sequence number in Kafka.
-        retractions: returns the retractions to insert, given the last valid sequence number.
+        retractions: returns the records that retract all later ones, given the last valid sequence number.
 
     Returns:
         False if another process has already done so.

@@ -18,9 +18,9 @@ from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.dead_letters import MIN_DEAD_BYTES, DeadLetter, Record, cut, dead_letter, dead_letter_of
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES
 from stream_app.metrics.runtime import SkippedMetrics
-from stream_app.services.runtime.producer import make_producer, stop_producer
+from stream_app.services.runtime.producer import start_producer, stop_producer
 
-_LINES: Final = 10  # log lines per minute, so that a topic full of foreign records does not fill the disk
+_LINES: Final = 10  # log lines per minute; a topic full of foreign records must not fill the disk
 _MINUTE: Final = 60.0  # seconds
 _REASON_CHARS: Final = 300
 _AT_ONCE: Final = 500  # dead letters in flight
@@ -97,7 +97,9 @@ class SkippedRecords:
 
         Raises connection errors.
         """
-        producer = await self._connected()
+        if self._producer is None:
+            self._producer = await start_producer(self._config, idempotent=False)
+        producer = self._producer
         await asyncio.gather(*(self._write_one(producer, attempt) for attempt in attempts))
         for attempt in attempts:
             if isinstance(attempt.problem, REFUSED):
@@ -120,22 +122,9 @@ class SkippedRecords:
         else:
             attempt.problem, attempt.written = None, True
 
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = make_producer(self._config, idempotent=False)
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
-        return self._producer
-
 
 @dataclass
 class _Attempt:
-    """An attempt to write a dead letter."""
-
     tp: TP
     dead: DeadLetter
     limit: int = MAX_RECORD_BYTES
@@ -144,8 +133,6 @@ class _Attempt:
 
 
 class _RateLimit:
-    """Rate limit for log lines."""
-
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._since = clock, clock()
         self._lines = self._suppressed = 0

@@ -61,11 +61,9 @@ async def _accept_in(store: RedisStateStore, number: int, role: str, topic_id: s
     if kept[role] == topic_id:
         return False
     async for _ in store.states(number):
-        pass  # read all states, so that the commit preserves their digest
-    if number == allocator.NUMBER:
-        position = allocator.rewind(opened.position)
-    else:
-        position = progress.rewind(opened.position, role)
+        pass  # the commit preserves the digest of the states only if all of them have been read
+    allocating = number == allocator.NUMBER
+    position = allocator.rewind(opened.position) if allocating else progress.rewind(opened.position, role)
     commit = Commit(number, opened.position, position, {}, opened.summary, [])
     outcome, _ = await store.commit(commit, topic_id, 0)
     outcome.require_stored(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from stream_app.adapters.kafka.topic_ids import TopicIds
+from stream_app.adapters.kafka.admin import TopicIds
 from stream_app.config import LiveConfig
 from stream_app.errors import OtherTopic
 
@@ -30,29 +30,24 @@ class TopicWatch:
         if self._read_ids is not None:
             self.ids = self._by_role(await asyncio.to_thread(self._read_ids, list(self.names.values())))
 
-    def require(self, stored: Mapping[str, str]) -> None:
-        """Raise OtherTopic if a topic's id differs from the one stored for its role."""
-        require_same(self.names, self.ids, stored)
+    def require(self, stored: Mapping[str, str], present: Mapping[str, str] | None = None) -> None:
+        """Raise OtherTopic if a topic's id differs from the one stored for its role.
+
+        Args:
+            stored: stored ids by role.
+            present: current ids by role; by default those at startup.
+        """
+        for role, one in (self.ids if present is None else present).items():
+            if stored.get(role, one) != one:
+                raise OtherTopic(topic=self.names[role], present=one, stored=stored[role])
 
     def missing(self) -> list[str]:
         """Return the names of topics that no longer exist. Blocks. Raises OtherTopic and NoBroker."""
         if self._read_ids is None:
             return []
         found = self._read_ids(list(self.names.values()))
-        require_same(self.names, self._by_role(found), self.ids)
+        self.require(self.ids, self._by_role(found))
         return [name for name in self.names.values() if name not in found]
 
     def _by_role(self, found: Mapping[str, str | None]) -> dict[str, str]:
         return {role: one for role, name in self.names.items() if (one := found.get(name))}
-
-
-def require_same(names: Mapping[str, str], present: Mapping[str, str], stored: Mapping[str, str]) -> None:
-    """Raise OtherTopic if a topic's id differs from the stored one. All arguments are keyed by role.
-
-    >>> require_same({"orders": "shop.orders"}, {"orders": "b"}, {"orders": "a"})
-    Traceback (most recent call last):
-    stream_app.errors.OtherTopic: shop.orders is not the topic that was read before: its id is b, but the ...
-    """
-    for role, one in present.items():
-        if stored.get(role, one) != one:
-            raise OtherTopic(topic=names[role], present=one, stored=stored[role])

@@ -1,4 +1,4 @@
-"""Watchdog: ends a process that makes no progress while records are waiting, so that it gets restarted."""
+"""Watchdog: ends a process that makes no progress while records are waiting. A supervisor then restarts it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHECKS: Final = 10  # per stall timeout
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Watchdog:
+class Watchdog(threading.Thread):
     """Checks progress from a separate thread, because the event loop itself may hang.
 
     Args:
@@ -32,23 +32,20 @@ class Watchdog:
     def __init__(
         self, progress: Callable[[], Progress], after: float, end: Callable[[Stalled], None] | None = None
     ) -> None:
+        super().__init__(name="watchdog", daemon=True)
         self._progress = progress
         self._interval = after / _CHECKS
         self._stall = Stall(after, longest_look=2 * self._interval)
         self._end = end or end_process
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-
-    def start(self) -> None:
-        """Start checking."""
-        self._thread.start()
 
     def stop(self) -> None:
-        """Stop checking, so that a slow graceful shutdown is not taken for a stall."""
+        """Stop checking. Call this before a graceful shutdown, which may be slow."""
         self._stopped.set()
-        self._thread.join()
+        self.join()
 
-    def _watch(self) -> None:
+    def run(self) -> None:
+        """Check until stopped or the process has stalled."""
         while not self._stopped.wait(self._interval):
             progress = self._progress()
             if self._stall.stalled(time.monotonic(), progress):
@@ -59,14 +56,11 @@ class Watchdog:
 
 def end_process(stalled: Stalled) -> None:
     """Log the stacks of all threads, then exit with the error's exit status."""
-    logging = threading.Thread(target=_log_stacks, args=(stalled,), daemon=True)
+    extra = {"problem": str(stalled), "threads": thread_dump()}
+    logging = threading.Thread(target=_log.critical, args=("Stalled",), kwargs=extra, daemon=True)
     logging.start()
     logging.join(LOG_SECONDS)
     os._exit(stalled.exit_code)
-
-
-def _log_stacks(stalled: Stalled) -> None:
-    _log.critical("Stalled", problem=str(stalled), threads=thread_dump())
 
 
 def thread_dump() -> str:

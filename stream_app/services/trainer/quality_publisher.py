@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 from stream_app.core.model.churn_model import ChurnModel
@@ -39,11 +40,6 @@ class QualityPublisher:
             self._through = training.through
             self._pass = self._publish(training)
 
-    def finish(self, training: Trainer) -> None:
-        """Run an entire pass at once."""
-        for _ in self._publish(training):
-            pass
-
     def _publish(self, training: Trainer) -> Iterator[None]:
         self._publish_model(training.churn_model)
         yield from self._publish_figures(training.quality)
@@ -53,25 +49,19 @@ class QualityPublisher:
 
     def _publish_figures(self, quality: Quality) -> Iterator[None]:
         values: dict[str, _Values] = {name: {} for name in _FIGURES}
-        for window in WINDOWS:
-            for scorer in quality.scorers:
-                figures = quality.figures(scorer, window)
-                for name in _FIGURES:
-                    if figures is not None and getattr(figures, name) is not None:
-                        values[name][scorer, window] = getattr(figures, name)
-                yield
+        for window, scorer in product(WINDOWS, quality.scorers):
+            figures = quality.figures(scorer, window)
+            for name in _FIGURES:
+                if (figure := getattr(figures, name, None)) is not None:
+                    values[name][scorer, window] = figure
+            yield
         for name in _FIGURES:
             getattr(self.metrics, name).replace(values[name])
 
     def _publish_sums(self, quality: Quality) -> None:
-        base: _Values = {}
-        examples: _Values = {}
-        for window in WINDOWS:
-            sums = quality.sums(window)
-            if sums is not None:
-                base[window,], examples[window,] = sums.churned / sums.examples, sums.examples
-        self.metrics.base_rate.replace(base)
-        self.metrics.examples.replace(examples)
+        sums = {window: found for window in WINDOWS if (found := quality.sums(window)) is not None}
+        self.metrics.base_rate.replace({(window,): one.churned / one.examples for window, one in sums.items()})
+        self.metrics.examples.replace({(window,): one.examples for window, one in sums.items()})
 
     def _publish_model(self, churn_model: ChurnModel) -> None:
         metrics = self.metrics

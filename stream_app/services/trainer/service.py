@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from faust.types import StreamT
@@ -13,6 +13,7 @@ from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
+from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_labelled
 from stream_app.core.messages.dead_letters import Record
@@ -27,6 +28,7 @@ from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
+from stream_app.services.runtime.process import Crash
 from stream_app.services.trainer.quality_publisher import QualityPublisher
 
 _log = logging.getLogger(__name__)
@@ -38,9 +40,14 @@ class TrainerService(SingletonService):
     name = "trainer"
     role = "labelled"
 
-    def _prepare(self, registry: CollectorRegistry) -> None:
-        super()._prepare(registry)
-        config = self._config
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(config, registry, crash, on_step)
         config.model.keys()  # fail at startup rather than at the first version
         self._settings = config.shop.settings()
         self._metrics = TrainerMetrics(registry)
@@ -66,9 +73,8 @@ class TrainerService(SingletonService):
         version = self.training.churn_model.version
         _log.info("Checkpoint restored", extra={"version": version, "checkpoint": self._number})
 
-    def report(self, health: Health) -> None:
-        """See Service."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
+        super()._report(health)
         self._metrics.missing.set(len(self.training.lacking))
         if self.training.through != NEVER:
             self._metrics.last_round.set(self.training.through / 1e6)
@@ -77,7 +83,7 @@ class TrainerService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See Service. Reports lag once all partitions have reached the next round; workers watch slow partitions."""
+        """See ConsumerService. The lag is 0 until all partitions have reached the next round."""
         return Progress(position=self.training.through, lag=0 if self.training.lacking else 1)
 
     def _wants(self, tp: TP) -> bool:

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from prometheus_client import Counter as PrometheusCounter
 
 from stream_app.core.kpis.aggregator import UNKNOWN
-from stream_app.core.kpis.event_counts import EVENT_COUNTS, EventCount, Row
+from stream_app.core.kpis.event_counts import EVENT_COUNTS, EventCount
 from stream_app.core.kpis.population import PopulationCounts
 from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.partition.step import Step
@@ -34,7 +32,8 @@ _Kinds = tuple[_Labels, ...]
 _BANDS: Final[_Kinds] = tuple(product(SEGMENTS, BANDS))
 _SEGMENTS: Final[_Kinds] = tuple(product(SEGMENTS))
 _STAGES: Final[_Kinds] = tuple(product(STAGES))
-
+_ALL: Final[_Kinds] = ((),)
+_Totals = dict[str, Counter[_Labels]]  # sums over the partitions: for each table, by label values
 
 # Attributes of KpiMetrics whose values are replaced by every count.
 _TABLES: Final = (
@@ -50,24 +49,6 @@ _TABLES: Final = (
     "month_lost",
     "month_returned",
 )
-
-
-class Totals:
-    """Sums over the partitions: for each table, by label values."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, Counter[_Labels]] = {name: Counter() for name in _TABLES}
-
-    def add_rows(self, table: str, shops: list[str], kinds: _Kinds, counts: npt.NDArray[np.int64]) -> None:
-        """Add the counts of each shop (row) and kind (column)."""
-        total = self.tables[table]
-        for shop, row in zip(shops, counts.tolist(), strict=False):
-            for kind, count in zip(kinds, row, strict=True):
-                total[(shop, *kind)] += count
-
-    def add_column(self, table: str, shops: list[str], counts: npt.NDArray[np.int64]) -> None:
-        """Add the count of each shop."""
-        self.add_rows(table, shops, ((),), counts.reshape(-1, 1))
 
 
 class KpiPublisher:
@@ -88,7 +69,9 @@ class KpiPublisher:
     def stepped(self, step: Step) -> None:
         """Add a commit's results to the counters."""
         for shop, row in step.event_counts.items():
-            self._add_row(self._label(shop), row)
+            for counter, count in zip(self._counters[self._label(shop)], row, strict=True):
+                if count:
+                    counter.inc(count)
         for (shop, cause, segment), count in step.opened.items():
             self.opened(shop, cause, segment, count)
         for (shop, reason, segment), count in step.closed.items():
@@ -131,16 +114,11 @@ class KpiPublisher:
 
     def chunks(self, tasks: Iterable[PartitionTask]) -> Iterator[None]:
         """Count in chunks, yielding after each one, and publish the result at the end."""
-        totals = Totals()
+        totals: _Totals = {name: Counter() for name in _TABLES}
         for task in list(tasks):
             yield from self._count(task, totals)
-        self._publish(totals)
-
-    def _add_row(self, shop: str, row: Row) -> None:
-        counters = self._counters[shop]
-        for place, count in enumerate(row):
-            if count:
-                counters[place].inc(count)
+        for name, values in totals.items():
+            getattr(self.metrics, name).replace(values)
 
     def _label(self, shop: str) -> str:
         """Return the label of a shop, creating all of its counters on first use."""
@@ -162,28 +140,31 @@ class KpiPublisher:
         counter: PrometheusCounter = getattr(self.metrics, flow.what)
         return counter.labels(label, flow.kind) if flow.kind else counter.labels(label)
 
-    def _count(self, task: PartitionTask, totals: Totals) -> Iterator[None]:
-        """Add the customers of a partition to the totals, in chunks."""
+    def _count(self, task: PartitionTask, totals: _Totals) -> Iterator[None]:
         partition, aggregator = task.processor, task.processor.aggregator
         counted = PopulationCounts()
         size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()
         yield from aggregator.population.count(counted, partition.ranking, size, partition.stream_time, usual)
         shops = [self._label(name) for name in aggregator.shops.names]
-        totals.add_rows("by_band", shops, _BANDS, counted.bands)
-        totals.add_rows("by_segment", shops, _SEGMENTS, counted.segments)
-        totals.add_rows("by_stage", shops, _STAGES, counted.stages)
-        totals.add_column("buyers", shops, counted.buyers)
-        totals.add_column("repeat_buyers", shops, counted.repeat_buyers)
+        for table, kinds, counts in (
+            ("by_band", _BANDS, counted.bands),
+            ("by_segment", _SEGMENTS, counted.segments),
+            ("by_stage", _STAGES, counted.stages),
+            ("buyers", _ALL, counted.buyers.reshape(-1, 1)),
+            ("repeat_buyers", _ALL, counted.repeat_buyers.reshape(-1, 1)),
+        ):
+            for shop, row in zip(shops, counts.tolist(), strict=False):
+                totals[table].update({(shop, *kind): count for kind, count in zip(kinds, row, strict=True)})
         for place, count in aggregator.monthly_churn.lost.items():
-            totals.tables["inactive_buyers"][shops[place],] += count
+            totals["inactive_buyers"][shops[place],] += count
         for alert, count in aggregator.count_open(partition.alerts.open.values()).items():
-            totals.tables["open_alerts"][self._labels_of(*alert)] += count
+            totals["open_alerts"][self._labels_of(*alert)] += count
         self._add_months(task, totals)
 
-    def _add_months(self, task: PartitionTask, totals: Totals) -> None:
-        aggregator, tables = task.processor.aggregator, totals.tables
+    def _add_months(self, task: PartitionTask, totals: _Totals) -> None:
+        aggregator = task.processor.aggregator
         for name, month in zip(MONTHS, aggregator.monthly_churn.months, strict=False):
-            starts, start = tables["month_start"], int(aggregator.monthly_churn.start_of(month) / SECOND_US)
+            starts, start = totals["month_start"], int(aggregator.monthly_churn.start_of(month) / SECOND_US)
             starts[name,] = max(starts.get((name,), start), start)
             for table, counts in (
                 ("month_customers", month.customers),
@@ -191,11 +172,7 @@ class KpiPublisher:
                 ("month_returned", month.returned),
             ):
                 for shop in aggregator.shops.names:
-                    tables[table][self._label(shop), name] += counts.get(shop, 0)
-
-    def _publish(self, totals: Totals) -> None:
-        for name, values in totals.tables.items():
-            getattr(self.metrics, name).replace(values)
+                    totals[table][self._label(shop), name] += counts.get(shop, 0)
 
 
 def _known(label: str, word: str) -> str:

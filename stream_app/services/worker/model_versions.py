@@ -41,9 +41,9 @@ class ModelVersions:
     async def get(self, version: int) -> ChurnModel:
         """Return the model of a version, or the nearest earlier one if it is no longer kept.
 
-        A worker that is catching up may need a version that is no longer kept. It must not use a later one, which has
-        seen its future. A version newer than all those stored means that Redis was restored from a backup: wait until
-        the trainer has created the version again.
+        A worker that is catching up may need a version that is no longer kept. It must not use a later one, which was
+        trained on later events. A version newer than all those stored means that Redis was restored from a backup: wait
+        until the trainer has created the version again.
         """
         if version == 0:
             return self._prior

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -29,7 +29,6 @@ from stream_app.services.runtime.topic_watch import TopicWatch
 from stream_app.services.worker.task_runner import RunnerContext, TaskRunner
 
 _log: Final = logging.getLogger(__name__)
-LastSent = Callable[[int], Awaitable[int]]
 
 
 class PartitionTasks:
@@ -56,7 +55,7 @@ class PartitionTasks:
         limits: Limits,
         buffer_bytes: int,
         topic_watch: TopicWatch,
-        last_sent: LastSent,
+        last_sent: Callable[[int], Awaitable[int]],
     ) -> None:
         self._context, self._producer, self._topic_watch, self._last_sent = context, producer, topic_watch, last_sent
         self._task_options = settings, limits, buffer_bytes, complaint_reader(), partition_of
@@ -69,11 +68,6 @@ class PartitionTasks:
     def tasks(self) -> dict[int, PartitionTask]:
         """Tasks by partition number."""
         return {number: runner.task for number, runner in self._runners.items()}
-
-    @property
-    def effective_at(self) -> Mapping[int, int]:
-        """Effective times of the fetched model versions, in microseconds."""
-        return self._context.models.effective_at
 
     @property
     def pending(self) -> int:
@@ -170,10 +164,12 @@ class PartitionTasks:
         The shop's events are processed again from the stored position. Records sent since then are retracted for
         the trainer and the allocator, and sent again with new numbers.
         """
-        sent = await self._last_sent(number)
-        if is_behind(opened, sent, number) and await skip_sent(
-            self._context.store, number, opened, sent, lambda since: _retractions(number, since)
-        ):
+
+        def retractions(since: int) -> list[bytes]:
+            return [pack(record) for record in outbox.retractions(number, since)]
+
+        sent, store = await self._last_sent(number), self._context.store
+        if is_behind(opened, sent, number) and await skip_sent(store, number, opened, sent, retractions):
             known = opened.next_sequence - 1
             _log.warning(
                 "Redis is behind Kafka, catching up", extra={"partition": number, "known": known, "sent": sent}
@@ -188,10 +184,6 @@ class PartitionTasks:
         for number in closed:
             self._context.store.close(number)
             _log.info("Partition task closed", extra={"partition": number})
-
-
-def _retractions(number: int, since: int) -> list[bytes]:
-    return [pack(record) for record in outbox.retractions(number, since)]
 
 
 def _co_owned(tps: set[TP], topics: set[str]) -> set[int]:

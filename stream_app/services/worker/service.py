@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -14,15 +14,15 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.http.health import Health
 from stream_app.adapters.kafka.last_records import last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.adapters.kafka.refusals import refusals
-from stream_app.config import INPUTS, OUTPUTS
+from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.stall import Progress
-from stream_app.core.units import MILLISECOND_US, SECOND_US
-from stream_app.services.runtime.consumer_service import ConsumerService, Member
+from stream_app.core.units import SECOND_US
+from stream_app.services.runtime.consumer_service import ConsumerService
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.producer import make_producer, stop_producer
+from stream_app.services.runtime.process import Crash
+from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.partition_tasks import PartitionTasks
 from stream_app.services.worker.task_runner import RunnerContext
@@ -40,22 +40,26 @@ _TOO_LATE: Final = (
 class WorkerService(ConsumerService):
     """Consumes the co-partitioned topics and feeds the partition tasks."""
 
-    @property
-    def _member(self) -> Member:
-        config = self._config
-        return Member(
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(
+            config,
+            registry,
+            crash,
+            on_step,
             roles=ROLES,
             group=config.kafka.group,
             instance=config.worker.instance,
-            transport={
-                "fetch_max_wait_ms": config.kafka.fetch_max_wait // MILLISECOND_US,
-                "fetch_min_bytes": config.kafka.fetch_min_bytes,
-                "max_partition_fetch_bytes": config.kafka.fetch_partition_bytes,
-            },
+            fetch_max_wait_ms=config.kafka.fetch_max_wait // 1_000,
+            fetch_min_bytes=config.kafka.fetch_min_bytes,
+            max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
         )
-
-    def _prepare(self, registry: CollectorRegistry) -> None:
-        self._config.model.keys()  # fail at startup rather than at the first version
+        config.model.keys()  # fail at startup rather than at the first version
         self.watch = WorkerMonitor(registry)
         self.app.on_partitions_revoked.connect(self._on_revoked)
         self._reported = time.monotonic()
@@ -69,14 +73,13 @@ class WorkerService(ConsumerService):
         for stored in await asyncio.gather(*(stores.states.keep_topics(number, ids) for number in numbers)):
             self.topic_watch.require(stored)
         epoch = await stores.states.claim(config.worker.instance)
-        self._producer = make_producer(config)
-        with refusals("Write"):
-            await self._producer.start()
+        self._producer = await start_producer(config)
         settings = config.shop.settings()
+        self._models = ModelVersions(stores.models, settings)
         context = RunnerContext(
             store=stores.states,
             model_store=stores.models,
-            models=ModelVersions(stores.models, settings),
+            models=self._models,
             topics=config.kafka.topics.of(*INPUTS, *OUTPUTS),
             instance=f"{config.worker.instance}:{epoch}",
             watch=self.watch,
@@ -102,7 +105,17 @@ class WorkerService(ConsumerService):
             topic_watch=self.topic_watch,
             last_sent=lambda number: asyncio.to_thread(last_sequence, config, number),
         )
-        self._ticker = self._make_ticker()
+        self._ticker = Ticker(
+            lease=stores.lease,
+            models=stores.models,
+            producer=self._producer,
+            topic=config.kafka.topics.ticks,
+            partitions=config.kafka.partitions,
+            settings=settings,
+            holder=config.worker.instance,
+            every=config.ticks.every,
+            ttl=config.ticks.lease_ttl,
+        )
         if config.ticks.clock == "wall":
             self._run(self._ticker.run())
         self._run(self.watch.business.run(lambda: self.tasks.tasks))
@@ -115,12 +128,10 @@ class WorkerService(ConsumerService):
     async def _finish(self) -> None:
         await stop_producer(self._producer)
 
-    def report(self, health: Health) -> None:
-        """See Service."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
         now = time.monotonic()
         tasks, refused = self.tasks.tasks, self.tasks.refused
-        self.watch.gather(tasks, self.tasks.pending, now - self._reported, self.tasks.effective_at)
+        self.watch.gather(tasks, self.tasks.pending, now - self._reported, self._models.effective_at)
         self.watch.worker.clock_owner.set(self._ticker.owner)
         self._reported = now
         # A task whose records Kafka rejects waits for its topic to be fixed.
@@ -134,19 +145,19 @@ class WorkerService(ConsumerService):
 
     def _report_delays(self, health: Health, tasks: Collection[PartitionTask]) -> None:
         limit = self._config.worker.fall_behind / SECOND_US
-        held, behind = self.watch.longest_hold, _seconds_behind(tasks)
+        held, behind = max(self.watch.held.values(), default=0.0), _seconds_behind(tasks)
         missing = sorted({task.hold.waits_for for task in tasks if task.hold is not None})
         reason = f"waiting for the {' and the '.join(missing)} for {held:.0f} s: check that they are running"
         health.set("answered", held <= limit, reason if held > limit else "")
         reason = f"the oldest waiting event arrived {behind:.0f} s ago"
         health.set("fresh", behind <= limit, reason if behind > limit else "")
-        events, too_late = self.watch.recent.events, self.watch.recent.too_late
+        events, too_late = self.watch.recent.counts
         in_time = too_late <= max(TOLERATED_TOO_LATE * events, FEW_TOO_LATE)
         health.set("in_time", in_time, "" if in_time else _TOO_LATE.format(too_late=too_late, events=events))
 
     @property
     def progress(self) -> Progress:
-        """See Service. The value dates from the last report, because another thread reads it."""
+        """See ConsumerService. The value dates from the last report, because another thread reads it."""
         return self._progress
 
     def _progress_of(self, tasks: Sequence[PartitionTask]) -> Progress:
@@ -172,20 +183,6 @@ class WorkerService(ConsumerService):
         async for tp, fetched in batches(self.app, stream):
             self.tasks.take(tp, fetched)
             yield
-
-    def _make_ticker(self) -> Ticker:
-        config = self._config
-        return Ticker(
-            lease=self._stores.lease,
-            models=self._stores.models,
-            producer=self._producer,
-            topic=config.kafka.topics.ticks,
-            partitions=config.kafka.partitions,
-            settings=config.shop.settings(),
-            holder=config.worker.instance,
-            every=config.ticks.every,
-            ttl=config.ticks.lease_ttl,
-        )
 
 
 def _seconds_behind(tasks: Collection[PartitionTask]) -> float:

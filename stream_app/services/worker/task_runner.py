@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +15,7 @@ from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import PartitionTask
 from stream_app.ports import ModelStore, StateStore
 from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.runtime.process import Crash, guarded
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
@@ -23,7 +24,6 @@ _MAX_POLL_SECONDS: Final = 0.25
 # A fetch takes several iterations of the event loop to get from its thread to the tasks. With a step of a few
 # milliseconds in each iteration it would arrive late, contain more records, and make the steps longer still.
 _ITERATIONS_BETWEEN_STEPS: Final = 8
-Crash = Callable[[BaseException], Awaitable[None]]
 
 
 @dataclass
@@ -39,7 +39,7 @@ class RunnerContext:
         watch: collects the worker's measurements.
         crash: ends the process; cached states cannot be trusted after an error.
         done: called with a topic partition and its stored position.
-        wants_changed: called when more records are wanted from a partition that was refused before.
+        wants_changed: called when a partition that was refused before may be fetched again.
         on_step: called before each numbered step of a commit; tests crash there.
         turn: held while a task computes a step.
         refused: whether fetching from a partition was refused since the last commit.
@@ -78,7 +78,7 @@ class TaskRunner:
         self._batch = 0
         self._paused = True
         self._poll_seconds = _MIN_POLL_SECONDS
-        self._jobs = [asyncio.create_task(self._guarded(job)) for job in (self._pump, relay.run)]
+        self._jobs = [asyncio.create_task(guarded(job, context.crash)) for job in (self._pump(), relay.run())]
 
     def resume(self) -> None:
         """Start or continue processing records."""
@@ -128,7 +128,6 @@ class TaskRunner:
                 step = task.step(model)
             if step is None:
                 return False
-            decided = time.perf_counter()
             # 2. Commit. Shielded from cancellation, because losing the reply would require a restart.
             context.on_step("commit")
             await asyncio.shield(self._commit(step))
@@ -137,7 +136,7 @@ class TaskRunner:
             for role, offset in step.position.offsets.items():
                 context.done(TP(context.topics[role], task.number), offset)
             context.on_step("acknowledged")
-        context.watch.stepped(task, step, time.perf_counter() - decided)
+        context.watch.stepped(task, step)
         if context.refused:
             context.refused = False
             context.wants_changed()
@@ -145,10 +144,10 @@ class TaskRunner:
 
     async def _commit(self, step: Step) -> None:
         self._batch += 1
-        relayed = self.relay.relayed
+        relayed, started = self.relay.relayed, time.perf_counter()
         batch = f"{self._context.instance}:{self._batch}"
         outcome, first = await self._context.store.commit(step.commit, batch, relayed)
-        self._context.watch.committed(outcome)
+        self._context.watch.commits.record(outcome, time.perf_counter() - started)
         outcome.require_stored(step.commit.partition)
         self.base = step.commit.position
         self.relay.record_trim(relayed)
@@ -164,9 +163,3 @@ class TaskRunner:
             self._poll_seconds = min(2 * self._poll_seconds, _MAX_POLL_SECONDS)
             await asyncio.sleep(self._poll_seconds)
         self._wake.set()
-
-    async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await job()
-        except Exception as error:  # noqa: BLE001 - any error ends the process
-            await self._context.crash(error)

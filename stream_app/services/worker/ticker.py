@@ -16,7 +16,7 @@ from stream_app.ports import Lease, ModelStore
 from stream_app.services.runtime.outbox_relay import REMIND_SECONDS
 from stream_app.services.runtime.producer import RecordProducer
 
-SETTLE_US: Final = 2_000_000  # ticks are delayed by this much, so that earlier events have reached their topics
+SETTLE_US: Final = 2_000_000  # delay of a tick; earlier events have then reached their topics
 _POLL_SECONDS: Final = 0.5
 _log = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ from stream_app.core.units import SECOND_US
 from stream_app.metrics.kpis import KpiMetrics
 from stream_app.metrics.runtime import CommitMetrics, RelayMetrics
 from stream_app.metrics.worker import WorkerMetrics
-from stream_app.ports import Outcome
 from stream_app.services.worker.kpi_publisher import KpiPublisher
 
 _log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ class Recent:
 
     >>> recent = Recent(clock=lambda: 0.0)
     >>> recent.add(events=100, too_late=7)
-    >>> recent.events, recent.too_late
+    >>> recent.counts
     (100, 7)
     """
 
@@ -55,19 +54,11 @@ class Recent:
         self._samples[-1] = since, before + events, late + too_late
 
     @property
-    def events(self) -> int:
-        """Number of events."""
-        return sum(events for _, events, _ in self._kept())
-
-    @property
-    def too_late(self) -> int:
-        """Number of events that arrived after the allowed lateness."""
-        return sum(late for _, _, late in self._kept())
-
-    def _kept(self) -> deque[tuple[float, int, int]]:
+    def counts(self) -> tuple[int, int]:
+        """Number of events, and how many of them arrived after the allowed lateness."""
         while self._samples and self._clock() - self._samples[0][0] > _RECENT_SECONDS:
             self._samples.popleft()
-        return self._samples
+        return sum(events for _, events, _ in self._samples), sum(late for _, _, late in self._samples)
 
 
 class WorkerMonitor:
@@ -86,25 +77,20 @@ class WorkerMonitor:
         self.recent = Recent()
         self._counts: dict[int, Counts] = {}
         self.placement = Placement()
-        self._held: dict[int, float] = {}  # number of seconds that each partition has been waiting at its tick
+        self.held: dict[int, float] = {}  # number of seconds that each partition has been waiting at its tick
 
     def owned(self, tasks: Mapping[int, PartitionTask]) -> None:
         """Set the partitions that the worker owns."""
         for gone in set(self._counts) - set(tasks):
             del self._counts[gone]
-            self._held.pop(gone, None)
+            self.held.pop(gone, None)
             self.worker.remove_partition(gone)
         for number, task in tasks.items():
             self._counts.setdefault(number, replace(task.processor.counts))
         self.business.owned(tasks.values())
         self.worker.tasks.set(len(tasks))
 
-    @property
-    def longest_hold(self) -> float:
-        """Longest time that a partition has been waiting for the trainer or the allocator, in seconds."""
-        return max(self._held.values(), default=0.0)
-
-    def stepped(self, task: PartitionTask, step: Step, committed_seconds: float) -> None:
+    def stepped(self, task: PartitionTask, step: Step) -> None:
         """Update the metrics after a stored commit."""
         metrics, number = self.worker, str(task.number)
         for role, count in step.events.items():
@@ -125,7 +111,6 @@ class WorkerMonitor:
             self.recent.add(now.accepted - before.accepted, now.too_late - before.too_late)
         self._counts[task.number] = replace(task.processor.counts)
         self.business.stepped(step)
-        self.commits.duration.observe(committed_seconds)
         if step.oldest_append:
             metrics.freshness.observe(max(time.time() - step.oldest_append / 1e3, 0.0))
         if task.processor.stream_time > 0:
@@ -142,12 +127,6 @@ class WorkerMonitor:
                 extra = {"field": counted_as[0], "value": counted_as[1], "remedy": _REMEDY}
                 _log.warning("Unknown value treated as other", extra=extra)
 
-    def committed(self, outcome: Outcome) -> None:
-        """Record the outcome of a commit."""
-        self.commits.outcomes.labels(outcome.label).inc()
-        if outcome is Outcome.FENCED:
-            self.commits.fence_losses.inc()
-
     def gather(
         self, tasks: Mapping[int, PartitionTask], pending: int, seconds: float, effective_at: Mapping[int, int]
     ) -> None:
@@ -160,21 +139,16 @@ class WorkerMonitor:
             effective_at: effective times of the model versions, in microseconds.
         """
         metrics = self.worker
-        lags: dict[str, int] = dict.fromkeys(ROLES, 0)
-        positions: dict[str, int] = dict.fromkeys(ROLES, 0)
+        inputs = [(task.inputs.lags, task.inputs.positions) for task in tasks.values()]
+        for role in ROLES:
+            metrics.lag.labels(role).set(sum(lags.get(role) or 0 for lags, _ in inputs))
+            metrics.position.labels(role).set(sum(max(positions.get(role, 0), 0) for _, positions in inputs))
         for task in tasks.values():
-            for role, lag in task.inputs.lags.items():
-                lags[role] += lag or 0
-            for role, position in task.inputs.positions.items():
-                positions[role] += max(position, 0)
             if task.hold is None:
-                self._held.pop(task.number, None)
+                self.held.pop(task.number, None)
             else:
                 metrics.held.labels(task.hold.waits_for).inc(seconds)
-                self._held[task.number] = self._held.get(task.number, 0.0) + seconds
-        for role in ROLES:
-            metrics.lag.labels(role).set(lags[role])
-            metrics.position.labels(role).set(positions[role])
+                self.held[task.number] = self.held.get(task.number, 0.0) + seconds
         metrics.cached.set(sum(len(task.processor.customers) for task in tasks.values()))
         metrics.buffered.set(sum(task.inputs.buffered_bytes for task in tasks.values()))
         metrics.model_version.set(min((task.version for task in tasks.values()), default=0))

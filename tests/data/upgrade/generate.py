@@ -82,7 +82,7 @@ from stream_app.core.state.vector import CASES, ID_RING, SLOTS
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.ports import ModelVersion, Outcome
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from tests.harness.processes import LiveSystem, outcome_of
 from tests.harness.processes.outcome import messages_of
 from tests.harness.receivers import SiteThread
@@ -448,7 +448,7 @@ def alerts_to_deliver() -> list[tuple[str, bytes]]:
 
 async def touch(live: LiveSystem) -> None:
     """Pin a version, move the clock on, and leave a record in an outbox, as a process that was killed does."""
-    stores = open_stores(live.config)
+    stores = Stores(live.config)
     try:
         versions = await stores.models.versions()
         await stores.models.pin(versions[0].number)
@@ -485,7 +485,7 @@ def full_snapshot(settings: Settings) -> bytes:
 
 async def contents(live: LiveSystem) -> dict[str, bytes]:
     """Return what the model's signed values hold: the checkpoint, and each version."""
-    stores = open_stores(live.config)
+    stores = Stores(live.config)
     try:
         latest = await stores.models.latest()
         assert latest is not None

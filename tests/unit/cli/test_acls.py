@@ -15,10 +15,10 @@ from confluent_kafka import KafkaError, KafkaException
 from kafka import errors as kafka_python
 from typer.testing import CliRunner
 
-from stream_app.adapters.kafka import topic_ids
+from stream_app.adapters.kafka import admin
 from stream_app.adapters.kafka.acls import NEEDS, kafka_acls
+from stream_app.adapters.kafka.admin import TopicIds
 from stream_app.adapters.kafka.refusals import refusal, refusals
-from stream_app.adapters.kafka.topic_ids import TopicIds
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
 from stream_app.adapters.redis.connection import commands_in
@@ -39,14 +39,14 @@ def sources() -> dict[Path, str]:
 
 def test_only_one_place_names_groups_and_it_begins_with_the_setting() -> None:
     assert [path.name for path, text in sources().items() if '"group.id"' in text] == ["clients.py"]
-    named = {one for text in sources().values() for one in re.findall(r"\bgroup = (f.+)|\bgroup=(config.+),", text)}
-    assert {first or second for first, second in named} == {"config.kafka.group", 'f"{config.kafka.group}-{name}"'}
+    named = {one for text in sources().values() for one in re.findall(r'\bgroup=(f?"?{?config.+),', text)}
+    assert named == {"config.kafka.group", 'f"{config.kafka.group}-{self.name}"'}
 
 
 def test_every_script_and_command_of_the_stores_is_granted_to_somebody() -> None:
     scripts = {path.stem for path in (PACKAGE / "adapters" / "redis" / "scripts").glob("*.lua")}
     assert scripts == {script for needs in REDIS_NEEDS.values() for script in needs.scripts}
-    stores = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "adapters" / "redis").glob("*_store.py"))
+    stores = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "adapters" / "redis").glob("*store.py"))
     asked = {command.lower() for command in re.findall(r'\bask\(self\._client, "([A-Z]+)"', stores)}
     assert asked
     assert asked - {command for needs in REDIS_NEEDS.values() for command in needs.commands} == set()
@@ -206,7 +206,7 @@ class FailingAdmin:
 def test_a_refusal_of_the_ids_of_topics_is_named(
     monkeypatch: pytest.MonkeyPatch, answer: int, connection: int | None, kind: type[NoBroker], words: str
 ) -> None:
-    monkeypatch.setattr(topic_ids, "AdminClient", lambda options: FailingAdmin(options, answer, connection))
+    monkeypatch.setattr(admin, "AdminClient", lambda options: FailingAdmin(options, answer, connection))
     with pytest.raises(NoBroker, match=words) as refused:
         TopicIds(Kafka())(["shop.orders"])
     assert type(refused.value) is kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -53,7 +54,7 @@ class Commands:
         monkeypatch.setattr(shown, "with_stores", lambda _, task: asyncio.run(task(None)))
         monkeypatch.setattr(shown, "_found", found)
         monkeypatch.setattr(shown, "_applied", applied)
-        monkeypatch.setattr(shown, "send_contact", lambda _, contact: self.written.append(contact))
+        monkeypatch.setattr(shown, "Contacts", lambda _: SimpleNamespace(send=self.written.append))
 
     def run(self, *words: str, width: int = 200) -> Result:
         environ = {"COLUMNS": str(width), "STREAM_APP_SHOP__ZONE": "Asia/Shanghai", "LC_ALL": "en_GB.UTF-8"}

@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from stream_app.adapters.http.health import Health, HealthServer
-from stream_app.adapters.http.probe import ask
+from stream_app.adapters.http.probe import why_not_ready
 from stream_app.cli import app
 from stream_app.cli.health import port_of
 from stream_app.cli.shop import possible_plans
@@ -111,7 +111,7 @@ def received(
                     page = await answer.text()
                 async with session.get("/", headers={"Host": f"evil.example:{port}"}) as answer:
                     assert (answer.status, "webhook" in (await answer.text()).lower()) == (404, False)
-                assert (await asyncio.to_thread(ask, port)).ready
+                assert await asyncio.to_thread(why_not_ready, port) == ""
                 return statuses, page
         finally:
             await runner.cleanup()

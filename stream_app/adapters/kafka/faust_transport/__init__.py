@@ -5,7 +5,7 @@ Stock Faust spends an asyncio round trip on every record. With this transport an
 record merge needs. docs/adr/0008-transport.md explains the design.
 """
 
-from stream_app.adapters.kafka.faust_transport.fetched import Fetched
+from stream_app.adapters.kafka.faust_transport.fetcher import Fetched
 from stream_app.adapters.kafka.faust_transport.transport import BatchingTransport
 
 __all__ = ["BatchingTransport", "Fetched"]

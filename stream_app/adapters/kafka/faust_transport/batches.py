@@ -18,7 +18,6 @@ from stream_app.adapters.kafka.faust_transport.reading import (
     LOG_HEADER_BYTES,
     MAGIC_AT,
     Fault,
-    consumer_record,
     count_of,
     legacy_records,
     records_of,
@@ -86,7 +85,6 @@ class Batches:
         return taken, size
 
     def _take_batch(self, taken: list[Taken], high_watermark: int | None) -> int:
-        """Read the next batch and return its size."""
         end = self._end()
         if self.done:
             return 0
@@ -95,7 +93,9 @@ class Batches:
         except Exception as error:  # noqa: BLE001 - the bytes are in memory, so they are the cause of any error
             self._fail(error, end, high_watermark, taken)
             return 0
-        self._add(taken, records)
+        if records and records[0].offset < self.next_fetch_offset:  # the position lies inside the batch
+            records = [one for one in records if one.offset >= self.next_fetch_offset]
+        taken += records
         self._at, self.next_fetch_offset = end, following
         return size
 
@@ -115,8 +115,7 @@ class Batches:
         if end <= self._size and self._data[self._at + MAGIC_AT] < 2:
             data = self._data[self._at : end]
             records, following = legacy_records(self._tp, data, self._unpacker)
-            if not self._is_ahead(following, high_watermark):
-                raise Fault(self._misplaced(following))
+            self._require_ahead(following, high_watermark)
             return records, following, len(data)
         batch, data = self._unpacked(end, high_watermark)
         records = [] if batch.is_control_batch else records_of(self._tp, batch, data)
@@ -126,22 +125,17 @@ class Batches:
         if end > self._size:
             raise Fault("it is truncated")
         batch, data = unpacked(self._data[self._at : end], self._unpacker)
-        if not self._is_ahead(batch.next_offset, high_watermark):
-            raise Fault(self._misplaced(batch.next_offset))
+        self._require_ahead(batch.next_offset, high_watermark)
         return batch, data
 
     def _is_ahead(self, following: int, high_watermark: int | None) -> bool:
         """Return whether a batch may start at this position. The checksum does not cover the base offset."""
         return self.next_fetch_offset < following and (high_watermark is None or following <= high_watermark)
 
-    def _misplaced(self, following: int) -> str:
-        return f"by its header it ends before offset {following}, but it was found at {self.next_fetch_offset}"
-
-    def _add(self, taken: list[Taken], records: list[ConsumerRecord]) -> None:
-        """Add the records at or after the current position, which may lie inside the batch."""
-        if records and records[0].offset < self.next_fetch_offset:
-            records = [one for one in records if one.offset >= self.next_fetch_offset]
-        taken += records
+    def _require_ahead(self, following: int, high_watermark: int | None) -> None:
+        if not self._is_ahead(following, high_watermark):
+            at = self.next_fetch_offset
+            raise Fault(f"by its header it ends before offset {following}, but it was found at {at}")
 
     def _fail(self, error: Exception, end: int, high_watermark: int | None, taken: list[Taken]) -> None:
         position, problem = self.next_fetch_offset, f"{type(error).__name__}: {error}"
@@ -181,10 +175,7 @@ class Batches:
         except Exception:  # noqa: BLE001 - see _take_batch
             kept = bytes(self._data[self._at : min(end, self._size, self._at + MAX_KEPT_BYTES)])
             return [Unreadable(self.next_fetch_offset, 0, None, kept, f"a record batch: {problem}")]
-        return [
-            one if isinstance(one, Unreadable) else consumer_record(self._tp, one, one.offset, one.timestamp)
-            for one in salvage(batch, count_of(data), data[HEADER_BYTES:])
-        ]
+        return list(salvage(self._tp, batch, count_of(data), data[HEADER_BYTES:]))
 
 
 def _offset(data: memoryview) -> int:

@@ -13,7 +13,7 @@ from faust.types.tuples import ack_lock
 from mode.services import Service
 from mode.utils.futures import notify
 
-from stream_app.adapters.kafka.faust_transport.fetched import Fetched
+from stream_app.adapters.kafka.faust_transport.fetcher import Fetched
 from stream_app.adapters.kafka.faust_transport.thread import REBALANCE_PAUSE_SECONDS, FetchThread
 
 if TYPE_CHECKING:
@@ -56,10 +56,6 @@ class BatchingConsumer(Consumer):
         while not self.should_stop:
             await self._thread.check_group()
             await self.sleep(WATCH_GROUP_SECONDS)
-
-    def wake(self) -> None:
-        """Make the consumer re-evaluate which partitions to fetch."""
-        self._thread.wake()
 
     # --- positions
 
@@ -166,7 +162,7 @@ class BatchingConsumer(Consumer):
         """
 
     def standing(self) -> dict[TP, int]:
-        """Return the position up to which records of each wanted partition have been delivered."""
+        """Return the position up to which records have been delivered, for each partition to be fetched."""
         ends, wants = self._thread._ends, self.transport.wants
         return {tp: ends[tp] for tp in self._sought if tp in ends and wants(tp)}
 

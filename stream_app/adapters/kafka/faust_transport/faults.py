@@ -32,12 +32,10 @@ class Faults:
 
     def is_lasting(self, tp: TP, first: int, problem: str) -> bool:
         """Return whether a batch has failed twice in the same way, which means that its bytes in Kafka are at fault."""
-        fault = (first, problem)
-        if self._seen.get(tp) == fault:
-            del self._seen[tp]
-            return True
-        self._seen[tp] = fault
-        return False
+        lasting = self._seen.pop(tp, None) == (first, problem)
+        if not lasting:
+            self._seen[tp] = first, problem
+        return lasting
 
     def skip(self, tp: TP, first: int, last: int, problem: str) -> None:
         """Record a skipped batch. Raises TooManyUnreadable if the limit is exceeded."""

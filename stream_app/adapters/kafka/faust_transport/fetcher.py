@@ -1,10 +1,11 @@
-"""Replaces the readers in aiokafka's fetcher, and gives access to its records."""
+"""Replaces the readers in aiokafka's fetcher, and takes the fetched records."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.consumer.fetcher import FetchError
 from faust.types import TP
@@ -12,6 +13,26 @@ from faust.types import TP
 from stream_app.adapters.kafka.faust_transport.batches import TAKEN_BYTES, TAKEN_RECORDS, Batches, FetchedBytes, Taken
 from stream_app.adapters.kafka.faust_transport.faults import Faults
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
+
+
+class Fetched(NamedTuple):
+    """Records of one partition from one fetch, with the positions before and after them.
+
+    Consecutive values of a partition are contiguous: each starts where the previous one ended, and the first one after
+    an assignment starts at the position that was sought. Offsets in between may have gaps (compaction, transactions).
+
+    Attributes:
+        start: position from which the records were fetched.
+        records: records in order of offset; `Unreadable` replaces unreadable ones. Empty if the fetch
+            only showed that the consumer has reached the end of the partition.
+        end: next position.
+        high_watermark: end of the partition according to its last fetch response.
+    """
+
+    start: int
+    records: Sequence[Taken]
+    end: int
+    high_watermark: int
 
 
 def responding(fetcher: Any, faults: Faults, unpacker: Unpacker) -> MethodType:

@@ -60,8 +60,7 @@ def unpacked(data: memoryview, unpacker: Unpacker) -> tuple[Any, memoryview]:
 
 def count_of(data: memoryview) -> int:
     """Return the number of records according to the header of the batch."""
-    count: int = _COUNT.unpack_from(data)[0]
-    return count
+    return int(_COUNT.unpack_from(data)[0])
 
 
 def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:

@@ -7,7 +7,10 @@ number is validated before use.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
 
 from stream_app.core.messages.unreadable import Unreadable
 
@@ -18,22 +21,11 @@ MAX_KEPT_BYTES: Final = 1 << 20  # limit of a dead letter
 _NUMBER_BITS: Final = 63
 
 
-class Record(NamedTuple):
-    """Record in the form of aiokafka's parser."""
-
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes | None]]
-    checksum: None = None
-
-
-def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Unreadable]:
+def salvage(tp: TP, batch: Any, count: int, payload: memoryview) -> Iterator[ConsumerRecord | Unreadable]:
     """Yield the records of a batch in order of offset.
 
     Args:
+        tp: partition.
         batch: aiokafka's batch; only its header is used.
         count: number of records according to the header.
         payload: decompressed records.
@@ -47,9 +39,10 @@ def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Un
         except (ValueError, IndexError) as error:
             yield _kept(batch, next_offset, payload[begin:], f"the batch is truncated: {error}")
             return
-        one = _read(batch, next_offset, payload[start:at], room)
+        one = _read(tp, batch, next_offset, payload[start:at], room)
         room -= len(one.headers)
-        if isinstance(one, Record) and not _is_in_place(one.offset, next_offset, batch.next_offset, gapless):
+        in_place = one.offset == next_offset if gapless else next_offset <= one.offset < batch.next_offset
+        if isinstance(one, ConsumerRecord) and not in_place:
             reason = f"the record has offset {one.offset} where {next_offset} is expected"
             one = Unreadable(next_offset, batch.max_timestamp, one.key, one.value, reason, one.headers)
         yield one
@@ -73,16 +66,12 @@ def _bounds(payload: memoryview, at: int) -> tuple[int, int]:
     return start, start + length
 
 
-def _is_in_place(offset: int, next_offset: int, end: int, gapless: bool) -> bool:
-    return offset == next_offset if gapless else next_offset <= offset < end
-
-
-def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unreadable:
+def _read(tp: TP, batch: Any, offset: int, body: memoryview, room: int) -> ConsumerRecord | Unreadable:
     """Parse and return one record, or an Unreadable with the given `offset` if the record's own cannot be read."""
     if len(body) > MAX_RECORD_BYTES:
         return _kept(batch, offset, body, f"the record has {len(body)} bytes, more than {MAX_RECORD_BYTES}")
     try:
-        record, is_utf8 = _parsed(batch, body, room)
+        record, is_utf8 = _parsed(tp, batch, body, room)
     except (ValueError, IndexError) as error:
         return _kept(batch, offset, body, f"the record cannot be read: {error}")
     if is_utf8:
@@ -91,7 +80,7 @@ def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unre
     return Unreadable(offset, record.timestamp, record.key, record.value, reason, record.headers)
 
 
-def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
+def _parsed(tp: TP, batch: Any, body: memoryview, room: int) -> tuple[ConsumerRecord, bool]:
     """Parse a record. Return it, and whether its header names are UTF-8."""
     _, at = _number(body, 0)  # attributes: unused
     timestamp_delta, at = _number(body, at)
@@ -114,7 +103,20 @@ def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
         raise ValueError(f"{len(body) - at} bytes are left")
     is_append_time = bool(batch.timestamp_type)
     timestamp = batch.max_timestamp if is_append_time else batch.first_timestamp + timestamp_delta
-    return Record(batch.base_offset + offset_delta, timestamp, int(is_append_time), key, value, headers), is_utf8
+    record = ConsumerRecord(
+        tp.topic,
+        tp.partition,
+        batch.base_offset + offset_delta,
+        timestamp,
+        int(is_append_time),
+        key,
+        value,
+        None,
+        -1 if key is None else len(key),
+        -1 if value is None else len(value),
+        tuple(headers),
+    )
+    return record, is_utf8
 
 
 def _kept(batch: Any, offset: int, body: memoryview, reason: str) -> Unreadable:

@@ -11,8 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
-from stream_app.adapters.kafka.faust_transport.fetched import Fetched
-from stream_app.adapters.kafka.faust_transport.fetcher import drain, responding
+from stream_app.adapters.kafka.faust_transport.fetcher import Fetched, drain, responding
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.errors import HistoryGone, PositionAhead
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 # While fetched records of a broker's partitions wait to be taken, aiokafka delays the next fetch by this time and then
 # sends it without those partitions. With the default of 0.1 s, one held-back partition delays all others. With
-# 0, the next request is sent before the records can be taken, so that their partitions miss it.
+# 0, the next request is sent before the records can be taken, and their partitions miss it.
 PREFETCH_BACKOFF_SECONDS = 0.005
 
 # Interval between checks whether a rebalance has finished.
@@ -34,7 +33,7 @@ class FetchThread(AIOKafkaConsumerThread):
     transport: BatchingTransport
     _ends: dict[TP, int]  # position at the end of each partition's last `Fetched`
     _caught_up: dict[TP, int]  # position at which each partition was last reported as caught up
-    wakes: int  # number of calls of `wake`, so that none is missed between choosing partitions and waiting
+    wakes: int  # number of calls of `wake`; reveals a call between choosing partitions and waiting
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,8 +110,7 @@ class FetchThread(AIOKafkaConsumerThread):
             KafkaDenied: the user may not read a topic.
         """
         with refusals("Read"):
-            fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
-        return fetched
+            return await self.call_thread(self._fetch, wanted, wakes, timeout)
 
     async def _fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
         consumer = self._ensure_consumer()
@@ -138,7 +136,7 @@ class FetchThread(AIOKafkaConsumerThread):
         return {}
 
     async def _take(self, fetcher: Any, wanted: frozenset[TP]) -> dict[TP, Fetched]:
-        """Return fetched records. Awaits nothing before it reads the positions, so that they match the records."""
+        """Return fetched records. The positions are read without awaiting in between, to match the records."""
         try:
             records = drain(fetcher, wanted)
         except OffsetOutOfRangeError as error:
@@ -159,13 +157,9 @@ class FetchThread(AIOKafkaConsumerThread):
 
     async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
         """Return the error for the first of these positions that cannot be fetched."""
-        (topic, partition), position = next(iter(positions.items()))
-        return await self._checked(TP(topic, partition), position) or OffsetOutOfRangeError(dict(positions))
-
-    async def _checked(self, tp: TP, position: int) -> Exception | None:
-        consumer = self._ensure_consumer()
+        consumer, (tp, position) = self._ensure_consumer(), next(iter(positions.items()))
         earliest, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
-        return unreachable(tp, position, earliest, end)
+        return unreachable(tp, position, earliest, end) or OffsetOutOfRangeError(dict(positions))
 
     async def seek_all(self, stored: Mapping[TP, int], assigned: Iterable[TP]) -> dict[TP, int]:
         """In every assigned partition, seek the stored position or the beginning; return the positions.
@@ -175,8 +169,7 @@ class FetchThread(AIOKafkaConsumerThread):
             PositionAhead: a stored position is after the end of its partition.
         """
         with refusals("Describe"):
-            positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
-        return positions
+            return await self.call_thread(self._seek_all, stored, frozenset(assigned))
 
     async def _seek_all(self, stored: Mapping[TP, int], assigned: frozenset[TP]) -> dict[TP, int]:
         consumer = self._ensure_consumer()

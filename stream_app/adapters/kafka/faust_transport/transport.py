@@ -22,9 +22,6 @@ FETCH_MAX_WAIT_MS = 20
 # Maximum size per partition and fetch: about 1,000 events, one batch of a partition task.
 MAX_PARTITION_FETCH_BYTES = 256 * 1024
 
-Wants = Callable[[TP], bool]
-Positions = Callable[[frozenset[TP]], Awaitable[Mapping[TP, int]]]
-
 
 class BatchingTransport(stock.Transport):
     """aiokafka transport of Faust whose messages are entire fetches. Install it before the app's first agent.
@@ -62,8 +59,8 @@ class BatchingTransport(stock.Transport):
         url: list[URL],
         app: faust.App,
         *,
-        positions: Positions,
-        wants: Wants = lambda _: True,
+        positions: Callable[[frozenset[TP]], Awaitable[Mapping[TP, int]]],
+        wants: Callable[[TP], bool] = lambda _: True,
         fetch_max_wait_ms: int = FETCH_MAX_WAIT_MS,
         fetch_min_bytes: int = 1,
         max_partition_fetch_bytes: int = MAX_PARTITION_FETCH_BYTES,
@@ -76,9 +73,9 @@ class BatchingTransport(stock.Transport):
         self.faults, self.unpacker = Faults(skipped), Unpacker()
 
     @classmethod
-    def install(cls, app: faust.App, *, positions: Positions, **options: Any) -> BatchingTransport:
+    def install(cls, app: faust.App, **options: Any) -> BatchingTransport:
         """Create a transport for the app's brokers and use it for the app's consumer."""
-        transport = cls(app.conf.broker_consumer, app, positions=positions, **options)
+        transport = cls(app.conf.broker_consumer, app, **options)
         app.transport = transport
         return transport
 
@@ -100,8 +97,4 @@ class BatchingTransport(stock.Transport):
     def wants_changed(self) -> None:
         """Restart a waiting fetch because `wants` now returns True for more partitions. Thread-safe."""
         if self._consumer is not None:
-            self._consumer.wake()
-
-    def standing(self) -> Mapping[TP, int]:
-        """Return the position up to which each wanted partition was delivered. Call this in the app's thread."""
-        return self._consumer.standing() if self._consumer is not None else {}
+            self._consumer._thread.wake()

@@ -23,30 +23,22 @@ _XERIAL: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES: Final = 16
 _LENGTH_BYTES: Final = 4
 
-Decompress = Callable[[Any, memoryview], int]  # takes compressed bytes and a target; returns the bytes written
 
-
-def require_codecs() -> dict[int, Decompress]:
-    """Return the decompressor of each codec.
+class Unpacker:
+    """Decompressor with one buffer for all batches; the operating system allocates only the pages that are used.
 
     Raises:
         MissingCodec: a decompressor is missing; every batch of that codec would seem unreadable.
     """
-    found: dict[int, Decompress] = {}
-    for codec, name in _NAMES.items():
-        try:
-            module = getattr(importlib.import_module("cramjam"), name)
-            found[codec] = module.decompress_raw_into if codec == SNAPPY else module.decompress_into
-        except (ImportError, AttributeError) as error:
-            raise MissingCodec(codec=name, problem=str(error)) from error
-    return found
-
-
-class Unpacker:
-    """Decompressor with one buffer for all batches; the operating system allocates only the pages that are used."""
 
     def __init__(self) -> None:
-        self._decoders = require_codecs()
+        self._decoders: dict[int, Callable[[Any, memoryview], int]] = {}  # by codec; each returns the bytes written
+        for codec, name in _NAMES.items():
+            try:
+                module = getattr(importlib.import_module("cramjam"), name)
+                self._decoders[codec] = module.decompress_raw_into if codec == SNAPPY else module.decompress_into
+            except (ImportError, AttributeError) as error:
+                raise MissingCodec(codec=name, problem=str(error)) from error
         self._memory = memoryview(mmap.mmap(-1, MAX_UNPACKED_BYTES + PADDING))
 
     def unpack(self, codec: int, packed: memoryview, head: bytes | bytearray = b"") -> memoryview:

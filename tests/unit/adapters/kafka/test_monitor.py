@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from threading import Semaphore
 
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.adapters.kafka.monitor import KafkaMonitor
-from stream_app.adapters.kafka.offsets import Partition
 from stream_app.core.stall import Progress, Stall
 from stream_app.errors import NoBroker, OtherTopic
 
@@ -31,7 +31,7 @@ class World:
         stalled = False
         for second in range(seconds):
             self.now += 1
-            self.monitor.update({ALERTS: 5 + second * moves})
+            self.monitor.positions = {ALERTS: 5 + second * moves}
             self.monitor.check()
             self.end += moves
             stalled |= stall.stalled(self.now, self.monitor.progress)

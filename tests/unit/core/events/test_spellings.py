@@ -164,7 +164,7 @@ def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(capl
             browsing("c", T0 + 20 + batch, page=Page("landing")),
         ]
         for step in steps_of(task_with(orders=encoded(events))):
-            watch.stepped(PartitionTask(0, TOPICS, SHOP, Limits()), step, 0.1)
+            watch.stepped(PartitionTask(0, TOPICS, SHOP, Limits()), step)
     counted = {
         (sample.labels["field"], sample.labels["value"]): sample.value
         for sample in next(iter(watch.worker.unknown_values.collect())).samples

@@ -181,6 +181,7 @@ def test_the_present_log_loss_is_told_before_any_change_and_beside_it() -> None:
 
 def drift_told(training: Trainer) -> dict[str, float]:
     registry = CollectorRegistry()
-    QualityPublisher(QualityMetrics(registry)).finish(training)
+    for _ in QualityPublisher(QualityMetrics(registry))._publish(training):
+        pass
     (family,) = [one for one in registry.collect() if one.name == "churn_model_drift_log_loss_nats"]
     return {sample.labels["side"]: sample.value for sample in family.samples}

@@ -33,9 +33,8 @@ from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.messages.writer import MessageWriter
 from stream_app.ports import Outcome
-from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
-from stream_app.services.notifier.requests import Requests
+from stream_app.services.notifier.requests import Requests, now_us
 from stream_app.services.notifier.sender import Sender
 from tests.fakes import MemoryDeliveryStore, StoredDeliveries
 
@@ -108,7 +107,7 @@ class Deliverer:
         self.book.add_alerts(0, 1, [alert(name) for name in names], set(), now_us())
         await self.commits.store()
         for sender in self.senders:
-            sender.wake()
+            sender.due.set()
 
     async def until(self, holds: Callable[[], bool], seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):
@@ -217,7 +216,7 @@ def test_a_sender_ends_when_it_is_told_to_though_something_comes_at_that_very_mo
         for turns in range(6):
             async with Deliverer(team=Channel()) as deliverer:
                 await asyncio.sleep(0.002)
-                deliverer.senders[0].wake()
+                deliverer.senders[0].due.set()
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 deliverer.tasks[0].cancel()
@@ -238,7 +237,7 @@ def test_what_people_ask_for_is_carried_out_once() -> None:
             await deliverer.store.ask(b"not json")
             assert await deliverer.requests.answer(now_us())
             assert not await deliverer.requests.answer(now_us())
-            deliverer.senders[0].wake()
+            deliverer.senders[0].due.set()
             await deliverer.until(lambda: set(deliverer.states().values()) == {SENT})
             assert sorted(channel.got) == ["a:team", "a:team", "b:team"]
 

@@ -1,36 +1,84 @@
-"""Reads the first and the next offsets of partitions with an admin client that is independent of the consumer."""
+"""Reads topic ids and partition offsets with an admin client that is independent of the consumer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # exists at run time only
 
-from stream_app.adapters.kafka.refusals import ConnectionErrors, refusal
+from stream_app.adapters.kafka.refusals import ConnectionErrors, refusal, refusals
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoBroker
 
-ANSWER_SECONDS: Final = 3.0
 _BEGINNING: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library has no types for it
 _END: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_NO_ID: Final = str(Uuid(0, 0))  # returned by brokers before 2.8
 Partition = tuple[str, int]  # topic, partition number
 
 
-class PartitionOffsets:
-    """Reads partition offsets. Use each instance from one thread only.
+class _Reader:
+    """Base class of the readers. Use each instance from one thread at a time.
 
     Args:
         kafka: connection settings.
-        seconds: timeout of a request.
+        seconds: timeout of a request; by default that of the class.
     """
 
-    def __init__(self, kafka: Kafka, seconds: float = ANSWER_SECONDS) -> None:
-        self._bootstrap, self._seconds = kafka.bootstrap, seconds
+    default_seconds: ClassVar[float]
+
+    def __init__(self, kafka: Kafka, seconds: float | None = None) -> None:
+        self._bootstrap, self._seconds = kafka.bootstrap, seconds or self.default_seconds
         self._errors = ConnectionErrors(kafka.bootstrap)
         self._admin = AdminClient(confluent_options(kafka) | {"error_cb": self._errors})
+
+    @contextmanager
+    def _no_broker(self) -> Iterator[None]:
+        """Convert errors inside the block to NoBroker, with the reason if the connection reports one."""
+        self._admin.poll(0)  # deliver pending errors and log lines of the client
+        try:
+            yield
+        except (KafkaException, TimeoutError) as error:
+            self._admin.poll(0)
+            problem = error.args[0].str() if isinstance(error, KafkaException) else "no answer in time"
+            raise self._errors.cause or NoBroker(bootstrap=self._bootstrap, problem=problem) from error
+        self._errors.cause = None
+
+
+class TopicIds(_Reader):
+    """Reads topic ids (KIP-516). A recreated topic has a new id, and its offsets start again from 0."""
+
+    default_seconds = 10.0
+
+    def __call__(self, topics: Collection[str]) -> dict[str, str | None]:
+        """Return the ids of topics by name, or None if the broker does not support ids. Missing topics are omitted.
+
+        Raises:
+            NoBroker: Kafka does not answer.
+            KafkaDenied, LoginRefused: Kafka refuses the request or the login.
+        """
+        with self._no_broker():
+            answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds)
+            found = {name: self._id_of(name, answer) for name, answer in answers.items()}
+        return {name: None if one == _NO_ID else one for name, one in found.items() if one}
+
+    def _id_of(self, topic: str, answer: Future[Any]) -> str:
+        try:
+            with refusals("Describe", topic):
+                return str(answer.result(timeout=2 * self._seconds).topic_id)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return ""
+            raise
+
+
+class PartitionOffsets(_Reader):
+    """Reads the first and the next offsets of partitions."""
+
+    default_seconds = 3.0
 
     def ends(self, partitions: Collection[Partition], *, complete: bool = False) -> Mapping[Partition, int]:
         """Return the next offset of each partition.
@@ -49,18 +97,13 @@ class PartitionOffsets:
         return self._offsets(partitions, _BEGINNING, complete=True)
 
     def _offsets(self, partitions: Collection[Partition], spec: OffsetSpec, complete: bool) -> Mapping[Partition, int]:
-        self._admin.poll(0)  # deliver pending errors of the client
-        try:
+        with self._no_broker():
             try:
                 found = self._listed(partitions, spec)
             except KafkaException:
                 # After an outage librdkafka has no leader in its cache and reconnects only to fetch metadata.
                 self._admin.list_topics(timeout=self._seconds)
                 found = self._listed(partitions, spec)
-        except KafkaException as error:
-            self._admin.poll(0)
-            raise self._errors.cause or NoBroker(bootstrap=self._bootstrap, problem=error.args[0].str()) from error
-        self._errors.cause = None
         if complete and (missing := sorted(set(partitions) - found.keys())):
             topic, number = missing[0]
             raise NoBroker(bootstrap=self._bootstrap, problem=f"no offsets for {topic}, partition {number}")
@@ -71,11 +114,8 @@ class PartitionOffsets:
             self._admin.list_topics(timeout=self._seconds)
             return {}
         requests = {TopicPartition(*partition): spec for partition in partitions}
-        return self._gathered(self._admin.list_offsets(requests, request_timeout=self._seconds))
-
-    def _gathered(self, answers: Mapping[TopicPartition, Future[Any]]) -> dict[Partition, int]:
         found, refused = {}, None
-        for tp, answer in answers.items():
+        for tp, answer in self._admin.list_offsets(requests, request_timeout=self._seconds).items():
             try:
                 found[tp.topic, tp.partition] = answer.result(timeout=2 * self._seconds).offset
             except KafkaException as error:

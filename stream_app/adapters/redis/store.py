@@ -1,0 +1,153 @@
+"""Base class of the Redis stores: Lua scripts, claims, completeness checks and topic ids."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Final
+from uuid import uuid4
+
+from redis.commands.core import AsyncScript
+
+from stream_app.adapters.redis.completeness import require_complete
+from stream_app.adapters.redis.connection import Client, ask, commands_in, translated
+from stream_app.adapters.redis.keys import META, Keys
+from stream_app.adapters.redis.packing import unpack_strings
+from stream_app.errors import Fenced, NotClaimed, StoreIncomplete
+
+PAGE: Final = 1_000  # entries per read, which blocks Redis for 5 ms
+INCOMPLETE: Final = 4  # reply of a commit that is not an Outcome
+_LACKS: Final = 2  # reply of the other scripts if a key lacks entries
+
+
+class Scripts:
+    """The Lua scripts of this package, each registered on first use.
+
+    Args:
+        client: client to run the scripts on.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scripts: dict[str, tuple[AsyncScript, str]] = {}
+
+    async def __call__(self, name: str, keys: Sequence[str], *args: bytes | str | int) -> Any:
+        """Run a script and return its reply. Raises `StoreUnavailable`.
+
+        Args:
+            name: file name without `.lua`.
+            keys: KEYS of the script.
+            args: ARGV of the script.
+        """
+        if name not in self._scripts:
+            text = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
+            call = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
+            self._scripts[name] = self._client.register_script(text), call
+        script, call = self._scripts[name]
+        with translated(self._client, f"{call}, on {', '.join(keys)}"):
+            return await script(keys=keys, args=args)
+
+
+class RedisStore:
+    """Base class of the stores.
+
+    Args:
+        client: from `make_client`; the caller closes it.
+        name: name of the store, for error messages.
+        committed: field of `meta` that every commit writes.
+        kinds: kinds of the other keys whose entries are counted in `meta`.
+    """
+
+    def __init__(self, client: Client, name: str, committed: str, kinds: Sequence[str]) -> None:
+        self._client, self._name, self._committed, self._kinds = client, name, committed, kinds
+        self._life: tuple[str, int] | None = None  # instance and epoch of the claim
+        self._run = Scripts(client)
+
+    def _claimed(self) -> tuple[str, int]:
+        if self._life is None:
+            raise NotClaimed(store=self._name)
+        return self._life
+
+    async def _verify(self, keys: Keys) -> None:
+        """Raise StoreIncomplete if a key lacks entries."""
+        kinds = self._kinds
+        committed, *sizes = await self._run("verify", keys.all(META, *kinds), self._committed, *kinds)
+        stored = (None if count < 0 else count for count in sizes[::2])
+        counts = dict(zip(kinds, zip(stored, sizes[1::2], strict=True), strict=True))
+        require_complete(keys.owner, bool(committed), counts)
+
+    async def _incomplete(self, keys: Keys) -> StoreIncomplete:
+        """Return the error for a call refused because a key lacks entries."""
+        try:
+            await self._verify(keys)
+        except StoreIncomplete as error:
+            return error
+        return StoreIncomplete(what=keys.owner, problem="another program writes to its keys")
+
+    async def _require_ours(self, keys: Keys, ours: int, *later: bytes | int) -> None:
+        """Check the reply of a script. Raises Fenced if a newer process owns the keys, and StoreIncomplete."""
+        if ours == _LACKS:
+            raise await self._incomplete(keys)
+        if not ours:
+            instance, epoch = self._claimed()
+            raise Fenced(instance=instance, epoch=epoch, later=int(later[0]), what=keys.owner)
+
+    async def _keep_topics(self, keys: Keys, ids: Mapping[str, str]) -> dict[str, str]:
+        pairs = [part for pair in ids.items() for part in pair]
+        kept = await self._run("topics", [keys(META)], self._committed, *pairs)
+        return {role: one.decode() for role, one in zip(ids, kept, strict=True)}
+
+    async def _accept_topic(self, keys: Keys, role: str, topic_id: str) -> None:
+        await ask(self._client, "HSET", keys(META), f"topic:{role}", topic_id)
+
+    async def _entries(self, key: str) -> AsyncIterator[dict[bytes, bytes]]:
+        """Iterate over the fields and values of a hash in chunks, some of which may be empty."""
+        cursor, seen = b"0", set[bytes]()
+        while True:
+            cursor, page = await self._run("scan", [key], cursor, PAGE)
+            values = iter(unpack_strings(page))
+            # HSCAN may return a field twice while the hash is resized.
+            chunk = {field: value for field, value in zip(values, values, strict=True) if field not in seen}
+            seen.update(chunk)
+            yield chunk
+            if cursor == b"0":
+                return
+
+
+class OwnedStore(RedisStore):
+    """Base class of the stores that a single process owns: the one with the latest claim.
+
+    Args:
+        client: from `make_client`; the caller closes it.
+        name: name of the store, for error messages.
+        committed: field of `meta` that every commit writes.
+        kinds: kinds of the other keys whose entries are counted in `meta`.
+        keys: keys of the store.
+        owner: field of `meta` for the name of the owner.
+    """
+
+    def __init__(self, client: Client, name: str, committed: str, kinds: Sequence[str], keys: Keys, owner: str) -> None:
+        super().__init__(client, name, committed, kinds)
+        self._key, self._owner = keys, owner
+
+    async def claim(self, instance: str) -> int:
+        epoch = int(await self._run("claim_owner", [self._key(META)], instance, uuid4().hex, self._owner))
+        self._life = (instance, epoch)
+        await self._verify(self._key)
+        return epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        return await self._keep_topics(self._key, ids)
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        await self._accept_topic(self._key, role, topic_id)
+
+
+def encoded(name: str) -> bytes:
+    """Return the bytes of an id or a name in Redis."""
+    return name.encode("utf-8", "surrogatepass")
+
+
+def decoded(name: bytes) -> str:
+    """Return the id or name from its bytes in Redis."""
+    return name.decode("utf-8", "surrogatepass")
