@@ -27,7 +27,7 @@ PARTS: Final = {
     "stream_app.core.state.frame": "features",
     "stream_app.core.model.features": "features",
     "stream_app.core.model.bg_nbd": "features",
-    "stream_app.core.partition.due_decisions": "timers, labels and routing",
+    "stream_app.core.partition.quiet_customers": "timers, labels and routing",
     "stream_app.core.partition.timers": "timers, labels and routing",
     "stream_app.core.model.labels": "timers, labels and routing",
     "stream_app.core.partition.processor": "timers, labels and routing",

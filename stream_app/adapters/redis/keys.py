@@ -3,6 +3,8 @@
 All keys start with `PREFIX:` (`redis.prefix`). The part in braces is a hash tag, which puts related keys on one node of
 a cluster. The names are stored in running installations and therefore never change: `{deliver}` belongs to the
 notifier, `letters` are messages, `episodes` are notes on open alerts, and `{p-1}` belongs to the allocator.
+
+The Lua scripts that read and write them are in `adapters/redis/scripts/`.
 """
 
 from __future__ import annotations

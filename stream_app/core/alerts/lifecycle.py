@@ -1,9 +1,9 @@
 """Lifecycle of alerts: which alerts open, the reasons for closing them, and their ids.
 
-`core/partition/alert_tracker.py` opens and closes the alerts of a partition.
-
-Staff capacity is global, but state is partitioned: each partition sends its best candidates, and the allocator opens
-alerts for the best of all partitions once per working day. The replay and the live system share the ranking code.
+Staff capacity is global, but state is partitioned: each partition sends its best candidates, and the allocator
+(`core/allocation/allocator.py`) chooses the best of all partitions once per working day. The partition records the
+chosen alerts and decides when they close (`core/partition/alert_tracker.py`). The replay and the live system share this
+code.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A shop's log has four kinds of events: browsing, cart, order and complaint, each
 `type` names the kind. Unknown fields are ignored. Other spellings of an enumeration's values are accepted
 (spellings.py); any other value counts as `other`, so that a new payment state does not stop a partition. A missing or
 invalid required field rejects the event, and so does a value beyond the limits below, in the live services and in a
-replay.
+replay. docs/extending.md lists the other files to change when you add a field.
 """
 
 from __future__ import annotations

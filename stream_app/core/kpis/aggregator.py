@@ -1,4 +1,9 @@
-"""KPIs of one partition: event counts, monthly churn and the population of customers."""
+"""KPIs of one partition, combined from three counters.
+
+`event_counts.py` counts events, orders and visits, `population.py` the customers by segment, stage and risk, and
+`monthly_churn.py` the customers lost per month. `services/worker/kpi_publisher.py` exports them to Prometheus; see
+`metrics/by_service.py` for all other metrics.
+"""
 
 from __future__ import annotations
 

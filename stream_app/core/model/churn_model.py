@@ -1,4 +1,6 @@
-"""The churn model: experts, their ensemble, a nowcast of the shop's return level, and drift detection.
+"""The churn model, which computes the churn probability (risk) of customers.
+
+It combines experts by an ensemble, a nowcast of the shop's return level, and drift detection.
 
 The trainer and the workers use the same class. `decide` and `score` never change the model; `learn_day` updates it to
 its next version.

@@ -3,6 +3,8 @@
 Features are stationary: rates, decayed counts and comparisons with the customer's own past. Totals since the start of
 the log would drift over time, and models would learn the age of the log (docs/adr/0005-model.md). Shares are shrunk
 towards 0 by two pseudo-observations.
+
+docs/extending.md lists the other files to change when you add a feature.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.model.feature import (
+from stream_app.core.model.feature_type import (
     Feature,
     decayed_feature,
     open_complaint_age,

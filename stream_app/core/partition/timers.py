@@ -1,6 +1,6 @@
 """Stream-time timers: a calendar queue that returns due items in order of (due, customer).
 
-`due_decisions.py` uses it to score quiet customers, `sla_watch.py` to watch service targets.
+`quiet_customers.py` uses it to score quiet customers, `sla_watch.py` to watch service targets.
 """
 
 from __future__ import annotations

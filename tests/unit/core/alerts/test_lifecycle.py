@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from stream_app.core.alerts.lifecycle import FELL, LOST, RETURNED, AlertCandidate, alert_id, has_fallen, open_alerts
 from stream_app.core.alerts.ranking import Ranking, top_indices
 from stream_app.core.events.schema import Event
-from stream_app.core.partition.due_decisions import phase_of
 from stream_app.core.partition.processor import PartitionProcessor
+from stream_app.core.partition.quiet_customers import phase_of
 from stream_app.core.settings import Campaign, Settings
 from stream_app.core.units import DAY_US, HOUR_US
 from tests.harness.shops import SHOP, T0, Shell, browsing, logs, order, run_log, trained_model

@@ -17,8 +17,8 @@ from stream_app.core.customers.codec.states import encode_customers, max_bytes
 from stream_app.core.events.enumerations import OrderAction
 from stream_app.core.events.schema import Event, Order
 from stream_app.core.model.labels import CHURNED, RETAINED
-from stream_app.core.partition.due_decisions import phase_of
 from stream_app.core.partition.processor import PartitionProcessor
+from stream_app.core.partition.quiet_customers import phase_of
 from stream_app.core.settings import Settings
 from stream_app.core.state.vector import ID_RING, LAST_ORDER, ORDERS, SLOT
 from stream_app.core.units import DAY_US

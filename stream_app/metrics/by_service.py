@@ -1,4 +1,9 @@
-"""The metric classes that each service exports. The KPIs among them are computed in `core/kpis/`."""
+"""The metric classes that each service exports.
+
+KPIs are counted in `core/kpis/` (`event_counts.py`, `population.py`, `monthly_churn.py`) and exported by
+`services/worker/kpi_publisher.py`. All other numbers are counted where they arise, in the module of the same name in
+`services/`; for the worker, that is `services/worker/worker_metrics.py`.
+"""
 
 from __future__ import annotations
 
