@@ -21,7 +21,7 @@ class Commit:
         states: encoded states that have changed, by customer id. Ids may contain lone surrogates.
         summary: encoded state of the partition, excluding its customers.
         outbox: records to send, in order. Each is given the partition's next sequence number, starting at 1.
-        alerts: changed notes on open alerts, by key (see `core/alerts/staff_actions.py`). An empty value removes the key.
+        alerts: changed notes on open alerts, by key, see `core/alerts/staff_actions.py`. An empty value removes a key.
 
     >>> Commit(7, base=b"", position=b"1", states={"ann": b"state"}, summary=b"", outbox=[b"alert"]).partition
     7
