@@ -1,6 +1,7 @@
 """Model of a mapping file, which defines how the columns of a foreign log are converted to events.
 
-The shipped mappings are in `shipped/`. See docs/extending.md for how to add one.
+The shipped mappings are in `shipped/`; docs/extending.md describes how to add one. To use your own mapping, run
+`stream-app replay LOG --format my.toml`; see docs/reference/mappings.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Declarations of the KPIs of the shop and its customers.
+"""Declares the KPIs of the shop and its customers.
 
-`core/kpis/` computes them, and `services/worker/kpi_publisher.py` sets the metrics.
+`core/kpis/` counts them in `event_counts.py`, `population.py` and `monthly_churn.py`, and
+`services/worker/kpi_publisher.py` sets the metrics; `metrics/index.py` says where every other number is counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Signatures of Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): secrets, signing and verification."""
+"""Signatures of Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): secrets, signing and verification.
+
+`channels/webhook.py` signs its requests with it. Chat robots sign in their own modules, such as `channels/feishu.py`.
+"""
 
 from __future__ import annotations
 

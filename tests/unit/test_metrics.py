@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_app.core.events.schema import decode
 from stream_app.core.partition.processor import Counts
 from stream_app.metrics.base import Description, new_registry
-from stream_app.metrics.by_service import SERVICES
+from stream_app.metrics.index import SERVICES
 from stream_app.metrics.labels import FIELDS, VALUES, field_label
 from stream_app.metrics.runtime import CommitMetrics, RelayMetrics
 from stream_app.metrics.tables import CounterTable, GaugeTable

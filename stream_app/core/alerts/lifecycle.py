@@ -1,9 +1,10 @@
-"""Lifecycle of alerts: which alerts open, the reasons for closing them, and their ids.
+"""Alert lifecycle: which alerts open, the reasons for closing them, and their ids.
 
 Staff capacity is global, but state is partitioned: each partition sends its best candidates, and the allocator
-(`core/allocation/allocator.py`) chooses the best of all partitions once per working day. The partition records the
-chosen alerts and decides when they close (`core/partition/alert_tracker.py`). The replay and the live system share this
-code.
+(`core/allocation/allocator.py`) chooses the best of all partitions once per working day. Which customers may be alerted
+is decided in `core/partition/candidates.py` (above the threshold, not yet lost) and `core/alerts/ranking.py` (the
+scores that must agree). The partition records the chosen alerts and decides when they close
+(`core/partition/alert_tracker.py`). The replay and the live system share this code.
 """
 
 from __future__ import annotations

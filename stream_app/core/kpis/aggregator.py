@@ -1,8 +1,8 @@
 """KPIs of one partition, combined from three counters.
 
 `event_counts.py` counts events, orders and visits, `population.py` the customers by segment, stage and risk, and
-`monthly_churn.py` the customers lost per month. `services/worker/kpi_publisher.py` exports them to Prometheus; see
-`metrics/by_service.py` for all other metrics.
+`monthly_churn.py` the customers lost per month. `services/worker/kpi_publisher.py` exports them to Prometheus;
+`metrics/index.py` says where every other number is counted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Commit of a partition: everything that is stored atomically, so that a crash keeps or loses it as a whole.
 
-It is stored by `adapters/redis/scripts/commit.lua`. docs/architecture.md describes what happens if a process crashes at
-each point.
+It is stored by `adapters/redis/scripts/commit.lua`. The table "What a crash does" in docs/architecture.md describes
+what happens if a process crashes at each point, and names the tests.
 """
 
 from __future__ import annotations

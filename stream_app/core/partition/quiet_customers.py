@@ -1,4 +1,7 @@
-"""Decisions on quiet customers: every active customer is scored once per period, even without events."""
+"""Decisions on quiet customers: every active customer is scored once per period, even without events.
+
+This module decides when; `score_batch.py` computes the scores.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class DueDecisions:
     """Timers for the next decision on each active customer, and the decisions waiting for a label.
 
     Args:
-        settings: of the shop.
+        settings: the shop's settings.
         working_set: the customers of the partition.
         batch: receives the states to score, as of the time of each decision.
     """

@@ -1,4 +1,7 @@
-"""Timestamp merge of co-partitioned topics. The order does not depend on how fast each topic is fetched."""
+"""Timestamp merge of co-partitioned topics. The order does not depend on how fast each topic is fetched.
+
+The time of a record is the `occurred_at` of its payload (see `inputs.py`), not the time at which Kafka stored it.
+"""
 
 from __future__ import annotations
 
@@ -168,8 +171,8 @@ class RecordMerge(Generic[ItemT]):
     def promise(self, topic: str, end: int) -> None:
         """Hold back the other topics while a topic is empty and not fetched up to `end`, even if it seems caught up.
 
-        A publisher writes its topics concurrently, and the fetch of one topic may be older than that of another. The
-        latest promise replaces earlier ones, so that a wrong one is corrected by the next.
+        A publisher writes its topics concurrently, and the fetch of one topic may be older than that of another. Each
+        new promise replaces the previous one, so the next call corrects a wrong value.
 
         Args:
             topic: one of `topics`.

@@ -21,7 +21,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTED
 from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US, EPOCH
-from stream_app.metrics.by_service import SERVICES
+from stream_app.metrics.index import SERVICES
 from stream_app.notifications.messages.alert_view import AlertView
 from stream_app.notifications.messages.size_budget import SizeBudget
 from stream_app.notifications.playbook.playbook import load_playbook

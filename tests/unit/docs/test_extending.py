@@ -19,7 +19,7 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import FEATURES
 from stream_app.core.units import DAY_US
 from stream_app.mapping.files import shipped_mappings
-from stream_app.metrics.by_service import SERVICES
+from stream_app.metrics.index import SERVICES
 from stream_app.metrics.labels import VALUES
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.replay.evaluation import support

@@ -14,7 +14,7 @@ from stream_app.cli import app
 from stream_app.config import LiveConfig, load_config
 from stream_app.config.listing import rows
 from stream_app.ingest import load_mapping
-from stream_app.metrics.by_service import SERVICES
+from stream_app.metrics.index import SERVICES
 from stream_app.notifications.channel_file import read_channels
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -26,7 +26,7 @@ from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.i18n import LANGUAGES, Translator, catalogue
 from stream_app.metrics.base import new_registry
-from stream_app.metrics.by_service import SERVICES
+from stream_app.metrics.index import SERVICES
 from stream_app.metrics.labels import ALERT_OUTCOMES, ATTEMPTS, HOLDS, OUTCOMES, SUPPRESSIONS, VALUES
 from tests.conftest import PROJECT
 

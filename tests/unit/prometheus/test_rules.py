@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stream_app.config import PORT_OFFSETS
-from stream_app.metrics.by_service import SERVICES
+from stream_app.metrics.index import SERVICES
 from tests.conftest import PROJECT, missing
 from tests.unit.grafana.test_dashboards import GIVEN, metrics_in, told
 

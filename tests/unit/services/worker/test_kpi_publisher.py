@@ -27,7 +27,7 @@ from stream_app.core.shops.registry import MAX_SHOPS, OTHER_SHOPS
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.metrics import tables
 from stream_app.metrics.base import new_registry
-from stream_app.metrics.by_service import SERVICES
+from stream_app.metrics.index import SERVICES
 from stream_app.metrics.kpis import KpiMetrics
 from stream_app.metrics.labels import ALERT_OUTCOMES, ATTEMPTS, MAX_ALERT_SERIES, OUTCOMES, VALUES
 from stream_app.metrics.tables import CounterTable, GaugeTable

@@ -1,8 +1,11 @@
-"""The metric classes that each service exports.
+"""Index of metrics: where each number in Grafana is counted, and the metric classes that each service exports.
 
-KPIs are counted in `core/kpis/` (`event_counts.py`, `population.py`, `monthly_churn.py`) and exported by
-`services/worker/kpi_publisher.py`. All other numbers are counted where they arise, in the module of the same name in
-`services/`; for the worker, that is `services/worker/worker_metrics.py`.
+- KPIs: `core/kpis/` (`event_counts.py`, `population.py`, `monthly_churn.py`), exported by
+  `services/worker/kpi_publisher.py`.
+- Model quality: `core/training/quality.py`, exported by `services/trainer/quality_publisher.py`.
+- All other numbers: `services/<service>/`; for the worker, `services/worker/worker_metrics.py`. Numbers that several
+  services have in common: `services/runtime/`.
+- Ratios and rates: computed from these by `prometheus/rules/recording.yml` and `grafana/pages/`.
 """
 
 from __future__ import annotations
