@@ -43,7 +43,7 @@ class Side:
 
     Args:
         checkout: folder of the checkout; its `.venv` is used if it has one.
-        arguments: for `paired_side.py`.
+        arguments: arguments for `paired_side.py`.
     """
 
     def __init__(self, checkout: Path, *arguments: str) -> None:

@@ -34,7 +34,7 @@ def short(customers: int, sessions: float = 0.6, page_views: float = 1.0) -> Sho
     Args:
         customers: number of customers; their orders do not depend on the other arguments.
         sessions: visits without an order; the default makes a dozen events per customer.
-        page_views: per visit.
+        page_views: page views per visit.
     """
     return ShopSettings(customers=customers, days=45, sessions=sessions, page_views=page_views)
 

@@ -1,3 +1,3 @@
-"""Real-time churn monitor: who is about to leave, why, how sure, and what it is worth."""
+"""Real-time churn monitor: who is about to leave, why, how certain that is, and how much they are worth."""
 
 __version__ = "0.2.0"

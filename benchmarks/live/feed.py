@@ -68,8 +68,8 @@ def feed(config: LiveConfig, log: Path, limit: int, until: datetime | None = Non
     """Send the first events of a log with plain ticks, as fast as possible.
 
     Args:
-        config: names the topics, which are empty.
-        log: in the wire format.
+        config: settings that contain the names of the topics, which must be empty.
+        log: a log in the wire format.
         limit: maximum number of events.
         until: if given, all events are shifted so that the last one happens at this time.
     """

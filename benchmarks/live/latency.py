@@ -71,7 +71,7 @@ def latency(live: LiveSystem, log: Path, model: TrainedModel, *, history: int, r
     Args:
         live: servers.
         log: its first events, shifted to end now, are the history, and are then sent repeatedly.
-        model: the model in force.
+        model: the current model.
         history: number of events.
         rate: events per second.
         seconds: duration of the measurement, after some seconds of warming up.
@@ -158,8 +158,8 @@ def send(environ: Mapping[str, str], log: Path, limit: int, rate: float, seconds
     """Send the first events of a log repeatedly, as if they happened now. Return the sampled ones.
 
     Args:
-        environ: settings of the system.
-        log: in the wire format.
+        environ: the system's settings.
+        log: a log in the wire format.
         limit: number of events of the log to use.
         rate: events per second.
         seconds: duration.

@@ -1,4 +1,4 @@
-"""Memory of Redis per customer: typical histories of a simulated shop, a million customers, on a real redis-server.
+"""Redis memory per customer: typical histories of a simulated shop, a million customers, on a real redis-server.
 
 The customers of a log are encoded, repeated under new names, and stored as a worker does: a hash per partition, a field
 per customer. The result is the difference in `used_memory`.

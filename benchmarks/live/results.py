@@ -1,4 +1,4 @@
-"""Results of the live system's benchmarks."""
+"""Live benchmark results."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Publishing:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of Redis per customer."""
+    """Redis memory per customer."""
 
     customers: int
     bytes_per_customer: float  # of used_memory

@@ -61,11 +61,11 @@ class LiveBench(Bench):
         self._plan = plan
 
     def run(self) -> LiveReport:
-        """Run all benchmarks. Raise `Missing` if a program of Kafka or Redis is not installed."""
+        """Run all benchmarks. Raise `Missing` if a Kafka or Redis program is not installed."""
         plan, conditions = self._plan, Conditions()
         log = self._log("browsing-heavy", browsing_heavy(plan.customers))
         year = self._log("year", ShopSettings(customers=plan.year_customers, days=365))
-        with self._step("Memory of Redis"):
+        with self._step("Redis memory"):
             memory = redis_memory(year, plan.stored_customers)
         with self._step("A scrape"):
             scrape = in_own_process(measure_scrape, plan.stored_customers, **SCRAPED)

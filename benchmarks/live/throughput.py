@@ -38,8 +38,8 @@ def throughput(
     Args:
         live: servers with full topics.
         feed: content of the topics.
-        model: the model in force.
-        rounds: of each variant.
+        model: the current model.
+        rounds: rounds of each variant.
         stock_seconds: maximum duration of a run of the agent.
     """
     stock = [stock_faust(live, "stock", stock_seconds)]

@@ -30,7 +30,7 @@ def against_floor(work: Workload, floor_log: Path, rounds: Iterable[int]) -> Aga
     Args:
         work: the log that is replayed.
         floor_log: a log in the wire format, which the floor reads.
-        rounds: of the replay.
+        rounds: rounds of the replay.
     """
     floor, runs = Floor(), list[Run]()
 

@@ -100,7 +100,7 @@ class Leavers:
     """Customers who have left and have not been explained.
 
     Args:
-        settings: of the shop.
+        settings: the shop's settings.
         left: facts by customer.
     """
 

@@ -1,4 +1,4 @@
-"""Results of the replay's benchmarks."""
+"""Replay benchmark results."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def replay(
 
     Args:
         log: the file.
-        settings: of the shop.
+        settings: the shop's settings.
         form: jsonl or the name of a mapping.
         partitions: number of partitions.
         keep: called with the finished replay, before its memory is released.

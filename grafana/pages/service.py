@@ -112,7 +112,7 @@ def _learning(page: Page) -> None:
         "version",
         {
             "trained": f"max(churn_trainer_model_version{{{_WHERE}}})",
-            "in_force": f"min(churn_model_version{{{_WHERE}}})",
+            "current": f"min(churn_model_version{{{_WHERE}}})",
         },
         COUNT,
         style=Style.STEPS,

@@ -48,13 +48,13 @@ class Panel:
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """Settings of all fields."""
+        """Settings for all fields."""
         found: Mapping[str, Any] = self.answered.panel["fieldConfig"]["defaults"]
         return found
 
     @property
     def custom(self) -> Mapping[str, Any]:
-        """Settings of this kind of panel."""
+        """Settings for this kind of panel."""
         return self.defaults.get("custom", {})
 
     def text(self, value: float) -> str:

@@ -1,4 +1,4 @@
-"""Client of the HTTP API of Prometheus."""
+"""Prometheus HTTP API client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `stream-app acls`."""
+"""The `stream-app acls` commands."""
 
 from __future__ import annotations
 

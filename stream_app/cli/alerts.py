@@ -1,4 +1,4 @@
-"""The commands `stream-app alerts`."""
+"""The `stream-app alerts` commands."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def list_alerts(
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """List open alerts: urgent ones first, then the newest day first, by rank.
+    """List open alerts: urgent alerts first, then by day (newest first) and rank.
 
     Customer ids are masked in the table. --json lists all alerts, with full ids.
     """
@@ -165,7 +165,7 @@ def act(
     """Write a staff action to Kafka, wait until a worker has applied it, and print the result.
 
     Args:
-        config: settings of the services.
+        config: service settings.
         alert_id: id of an open alert, or a prefix.
         action: the action, the staff member's name, and whether they take over the alert.
         lang: language of the output.

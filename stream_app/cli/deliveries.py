@@ -1,4 +1,4 @@
-"""The commands `stream-app deliveries`."""
+"""The `stream-app deliveries` commands."""
 
 from __future__ import annotations
 

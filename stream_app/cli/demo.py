@@ -1,4 +1,4 @@
-"""The command `stream-app demo`."""
+"""The `stream-app demo` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `stream-app explain`."""
+"""The `stream-app explain` command."""
 
 from __future__ import annotations
 

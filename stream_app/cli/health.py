@@ -1,4 +1,4 @@
-"""The command `stream-app health`, for the health checks of containers without curl."""
+"""The `stream-app health` command, for the health checks of containers without curl."""
 
 from __future__ import annotations
 

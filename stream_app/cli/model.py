@@ -1,4 +1,4 @@
-"""The commands `stream-app model`."""
+"""The `stream-app model` commands."""
 
 from __future__ import annotations
 

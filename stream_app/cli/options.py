@@ -44,7 +44,7 @@ KindOption = Annotated[str | None, typer.Option(help="Event type of every line, 
 
 
 def load_settings(config: Path | None, bootstrap: str | None = None, given: list[str] | None = None) -> LiveConfig:
-    """Load the settings of the services, overridden by options. Raises BadOption or BadConfig."""
+    """Load the service settings, overridden by options. Raises BadOption or BadConfig."""
     return load_config(config, {"kafka.bootstrap": bootstrap, **overrides(given)})
 
 

@@ -1,4 +1,4 @@
-"""The commands `stream-app playbook`."""
+"""The `stream-app playbook` commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress bars of commands."""
+"""Progress bars for commands."""
 
 from __future__ import annotations
 

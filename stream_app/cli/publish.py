@@ -1,4 +1,4 @@
-"""The command `stream-app publish`."""
+"""The `stream-app publish` command."""
 
 from __future__ import annotations
 

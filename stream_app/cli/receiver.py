@@ -1,4 +1,4 @@
-"""The command `stream-app receiver`."""
+"""The `stream-app receiver` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `stream-app replay`."""
+"""The `stream-app replay` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `stream-app schema`."""
+"""The `stream-app chema` commands."""
 
 from __future__ import annotations
 

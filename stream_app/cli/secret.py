@@ -1,4 +1,4 @@
-"""The command `stream-app secret`."""
+"""The `stream-app ecret` commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the services: worker, trainer, allocator and notifier."""
+"""The service commands: worker, trainer, allocator and notifier."""
 
 from __future__ import annotations
 

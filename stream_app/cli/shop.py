@@ -1,4 +1,4 @@
-"""The command `stream-app shop`."""
+"""The `stream-app hop` commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `stream-app simulate`."""
+"""The `stream-app imulate` commands."""
 
 from __future__ import annotations
 

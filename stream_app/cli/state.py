@@ -1,4 +1,4 @@
-"""The command `stream-app state`."""
+"""The `stream-app tate` commands."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def show_table(console: Console, title: str, columns: Mapping[str, int], rows: S
     Args:
         console: console to print to.
         title: title of the table.
-        columns: by name, the minimum width in cells of a column whose text may wrap, or 0 if it never wraps.
+        columns: minimum width of each column in cells if its text may wrap, or 0 if it never wraps, by name.
         rows: cells of each row.
 
     >>> console = Console(width=30)

@@ -1,4 +1,4 @@
-"""The commands `stream-app topics`."""
+"""The `stream-app topics` commands."""
 
 from __future__ import annotations
 

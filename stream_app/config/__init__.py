@@ -1,4 +1,4 @@
-"""Typed and validated settings of the services; docs/reference/settings.md lists them."""
+"""Typed and validated service settings; docs/reference/settings.md lists them."""
 
 from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
 from stream_app.config.fields import FOREVER

@@ -1,4 +1,4 @@
-"""Settings of Kafka: brokers, security, topics and retention."""
+"""Kafka settings: brokers, security, topics and retention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All settings of the services."""
+"""All service settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream_app.config.shop import Shop
 
 
 class LiveConfig(Section):
-    """All settings of the services; `load_config` reads them. Durations are microseconds.
+    """All service settings; `load_config` reads them. Durations are microseconds.
 
     >>> config = LiveConfig(kafka={"bootstrap": "kafka:9092"}, shop={"horizon": "30d"})
     >>> config.kafka.topics.orders, config.shop.settings().horizon == 30 * 24 * 3600 * 10**6

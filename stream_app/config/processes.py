@@ -1,4 +1,4 @@
-"""Settings of the processes: workers, event time, trainer, model signature, delivery, health and logs."""
+"""Process settings: workers, event time, trainer, model signature, delivery, health and logs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Ticks(Section):
 
     clock: Literal["wall", "log"] = setting(
         "wall",
-        "Source of ticks. wall: the workers' clock. log: a published log writes its own, and workers wait for them.",
+        "Source of ticks. wall: the workers' clock. log: a published log carries its own ticks, and workers wait for "
+        "them.",
         "时间来源：wall 为工作进程的时钟；log 为所发布日志自带的时间刻度，工作进程等待刻度推进",
     )
     every: Span = setting(10 * SECOND_US, "Interval between ticks.", "时间刻度的间隔")

@@ -1,4 +1,4 @@
-"""Settings of Redis."""
+"""Redis settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Redis(Section):
 
     url: str = setting(
         "redis://127.0.0.1:6379/0",
-        "Address of Redis: redis://host:port/db, or rediss:// for TLS.",
+        "Redis address: redis://host:port/db, or rediss:// for TLS.",
         "Redis 地址；rediss:// 表示使用 TLS",
     )
     password: SecretStr | None = setting(None, "Password. Environment only.", "密码；只能通过环境变量设置")

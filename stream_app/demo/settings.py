@@ -1,4 +1,4 @@
-"""Options of the demo, and the settings of its services."""
+"""Demo options, and the settings of the demo's services."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ channels:
 
 @dataclass(frozen=True)
 class Request:
-    """Options of a demo.
+    """Demo options.
 
     Args:
         customers: number of customers of the shop.
@@ -152,12 +152,12 @@ class ServiceSetup:
 def write_settings(
     folder: Path, bootstrap: str, redis: Path, request: Request, address: str, secret: str
 ) -> ServiceSetup:
-    """Write the settings of the services to files.
+    """Write the service settings to files.
 
     Args:
         folder: folder that only the demo uses.
-        bootstrap: address of Kafka.
-        redis: Unix socket of Redis.
+        bootstrap: Kafka address.
+        redis: Redis Unix socket.
         request: options of the demo.
         address: URL to which the notifier delivers alerts.
         secret: secret that signs these deliveries.

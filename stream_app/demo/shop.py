@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def shop(self) -> ShopSettings:
-        """Settings of the simulator. Raises ValueError if it does not support them."""
+        """Simulator settings. Raises ValueError if it does not support them."""
         return ShopSettings(customers=self.customers, days=self.days, start=self.start)
 
     def identity(self, config: LiveConfig) -> bytes:
@@ -130,7 +130,7 @@ class _DayLog:
 
     Args:
         health: health of the service; each step sends a heartbeat.
-        resumes_after: place up to which an earlier run published.
+        resumes_after: position up to which an earlier run published.
     """
 
     def __init__(self, health: Health, resumes_after: int) -> None:

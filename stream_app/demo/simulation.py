@@ -66,7 +66,7 @@ class Plan:
 
     @property
     def shop(self) -> ShopSettings:
-        """Settings of the simulator."""
+        """Simulator settings."""
         return ShopSettings(customers=self.customers, days=self.history_days + self.live_days, start=self.start)
 
 

@@ -128,8 +128,8 @@ def working_staff(config: LiveConfig, shop: ShopSettings, seed: int, now: Callab
     """Let simulated staff work in a thread until the context exits. Errors are logged and do not stop the shop.
 
     Args:
-        config: settings of the services.
-        shop: settings of the simulated shop.
+        config: service settings.
+        shop: the simulated shop's settings.
         seed: seed of the simulation.
         now: returns the shop time in microseconds, or 0 before the staff start to work.
     """

@@ -1,4 +1,4 @@
-"""Errors of Kafka: brokers, topics, positions and record batches."""
+"""Kafka errors: brokers, topics, positions and record batches."""
 
 from __future__ import annotations
 

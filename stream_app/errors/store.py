@@ -1,4 +1,4 @@
-"""Errors of Redis and the data in it: connection, ownership, states, and model versions."""
+"""Errors from Redis and in the data in it: connection, ownership, states, and model versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choice of the mapping from the options --format, --columns, --kinds and --kind."""
+"""Chooses the mapping based on the options --format, --columns, --kinds and --kind."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
         first_at: time of the first event in microseconds since 1970-01-01 UTC; 0 if there are no events.
         last_at: time of the last event.
         kinds: number of events by kind.
-        fields: by kind, the optional fields that are set in at least one event.
-        unknown_words: by field, counts of unrecognized values.
+        fields: optional fields that are set in at least one event, by kind.
+        unknown_words: counts of unrecognized values, by field.
         in_order: whether the events were already in replay order and need no sorting.
     """
 

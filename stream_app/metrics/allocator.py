@@ -1,4 +1,4 @@
-"""Metrics of the allocator."""
+"""Allocator metrics."""
 
 from __future__ import annotations
 

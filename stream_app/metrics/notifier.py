@@ -1,4 +1,4 @@
-"""Metrics of the notifier: deliveries and their attempts."""
+"""Notifier metrics: deliveries and their attempts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DeliveryMetrics(Metrics):
         """Set the gauges from the scheduler and count the deliveries that have ended since the last call.
 
         Args:
-            scheduler: its `outcomes` are counted and cleared.
+            scheduler: scheduler whose `outcomes` are counted and cleared.
             now: wall-clock time, microseconds.
         """
         for (channel, state, reason), count in scheduler.outcomes.items():

@@ -78,9 +78,9 @@ class SkippedMetrics(Metrics):
 
 
 class RedisMetrics(Metrics):
-    """Memory of Redis, exported by the allocator because exactly one allocator runs."""
+    """Redis memory, exported by the allocator because exactly one allocator runs."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.used = self._gauge("redis_used_memory_bytes", "Memory used by Redis; in a cluster, by the fullest node.")
-        self.limit = self._gauge("redis_max_memory_bytes", "Memory limit of Redis (maxmemory); 0 means no limit.")
+        self.limit = self._gauge("redis_max_memory_bytes", "Redis memory limit (maxmemory); 0 means no limit.")

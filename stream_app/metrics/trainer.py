@@ -1,4 +1,4 @@
-"""Metrics of the trainer: training progress and model quality."""
+"""Trainer metrics: training progress and model quality."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class QualityMetrics(Metrics):
             "quality_calibration_error_ratio", "Expected calibration error over ten equally filled bins.", *both
         )
         self.lift = self._gauge_table(
-            "quality_lift_ratio", "Churn rate of the highest-scored tenth divided by the overall churn rate.", *both
+            "quality_lift_ratio", "Churn rate of the highest-scored decile divided by the overall churn rate.", *both
         )
         self.precision = self._gauge_table(
             "quality_precision_ratio", "Churn rate among each day's `capacity` highest scores.", *both
@@ -60,12 +60,12 @@ class QualityMetrics(Metrics):
         # Calibration
         self.predicted = self._gauge_table(
             "quality_predicted_ratio",
-            "Mean predicted probability per tenth of decisions; 1 is the lowest.",
+            "Mean predicted probability per decile of decisions; 1 is the lowest.",
             "tenth",
             "window",
         )
         self.observed = self._gauge_table(
-            "quality_observed_ratio", "Observed churn rate per tenth of decisions; 1 is the lowest.", "tenth", "window"
+            "quality_observed_ratio", "Observed churn rate per decile of decisions; 1 is the lowest.", "tenth", "window"
         )
 
         # Model

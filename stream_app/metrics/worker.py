@@ -1,4 +1,4 @@
-"""Metrics of the worker: events, scores, progress and partitions. `services/worker/worker_metrics.py` sets them."""
+"""Worker metrics: events, scores, progress and partitions. `services/worker/worker_metrics.py` sets them."""
 
 from __future__ import annotations
 

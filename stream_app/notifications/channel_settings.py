@@ -1,4 +1,4 @@
-"""Settings of the channel file: which alerts go where, and when."""
+"""Channel file settings: which alerts go where, and when."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _are_hours(text: str) -> str:
 
 
 class ChannelSettings(Section):
-    """Settings of one channel."""
+    """Settings for one channel."""
 
     kind: Annotated[str, AfterValidator(_is_kind)]
     url: str

@@ -38,7 +38,7 @@ class OpenAlert:
 async def open_alerts(
     store: StateStore, partitions: Iterable[int], skip: Callable[[str], None] = _log.warning
 ) -> list[OpenAlert]:
-    """Return all open alerts: urgent alerts first, then newest day first, then by rank.
+    """Return all open alerts: urgent alerts first, then by day (newest first) and rank.
 
     Args:
         store: state store.

@@ -24,7 +24,7 @@ def steps(
 
     Args:
         batches: events in order of time.
-        settings: settings of the shop, for the times of allocation rounds.
+        settings: the shop's settings, for the times of allocation rounds.
         complete: whether the log is complete; a final tick, one microsecond after the last event, then ends it.
         opening: whether a tick precedes the first event.
 

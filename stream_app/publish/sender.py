@@ -50,9 +50,9 @@ class Sender:
     """Sends the records that earlier runs have not sent.
 
     Args:
-        config: settings of Kafka.
+        config: Kafka settings.
         log: id of the log.
-        places: place up to which each partition was published by earlier runs.
+        places: position up to which earlier runs have published to each partition.
         flat_out: whether to optimize for throughput rather than latency.
         begins: offset at which each partition begins for this sender. Ticks then contain the end offsets of the topics,
             and partition tasks wait for the records before them.

@@ -33,7 +33,7 @@ _CHECK_SECONDS: Final = 1.0  # between two checks for ticks from other producers
 
 @dataclass(frozen=True)
 class Request:
-    """Options of a publication."""
+    """Publication options."""
 
     logs: tuple[str, ...]
     form: LogFormat
@@ -55,7 +55,7 @@ def publish_log(
     If a run was stopped or killed, another call resumes it without gaps or duplicates.
 
     Args:
-        config: settings of Kafka and of the shop.
+        config: Kafka settings and the shop's settings.
         request: options of the publication.
         stop: flag that stops publishing in an orderly way.
         on_read: called with the progress of the first pass over the log.
@@ -115,7 +115,7 @@ class _ForeignRecords:
     """Detects other producers: a second publisher duplicates events, and a worker's ticks advance event time too far.
 
     Args:
-        config: settings with the names of the topics.
+        config: settings that contain the topic names.
         begins: offset at which each partition began for this publisher.
         sender: counts the records sent.
         offsets: returns the next offset of each partition of the ticks.

@@ -53,7 +53,7 @@ def next_offsets(config: LiveConfig, partitions: Iterable[Partition]) -> Callabl
 
 
 def places(ends: Mapping[Partition, End], log: bytes, *, ticks: str, after_other_logs: bool) -> dict[Partition, int]:
-    """Return the place up to which each partition has been published, or 0 for a partition without records of the log.
+    """Return the position up to which the log has been published to each partition, or 0 if it has no records there.
 
     Args:
         ends: ends of all partitions.

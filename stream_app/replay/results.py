@@ -34,7 +34,7 @@ class Decisions:
     label: npt.NDArray[np.int8]  # OPEN, RETAINED or CHURNED
     matured_at: Ints  # microseconds; undefined while open
     source: npt.NDArray[np.int8]  # index into SOURCES
-    version: npt.NDArray[np.int32]  # model version in force
+    version: npt.NDArray[np.int32]  # current model version
     experts: dict[str, Floats]  # expert or baseline -> its probability at the time
     recency_days: Floats
     order_days: Floats  # number of distinct days with an order: the F of RFM
@@ -85,7 +85,7 @@ class Version:
 
 
 class LogFacts(LogSummary, frozen=True, kw_only=True):
-    """Statistics of the log.
+    """Log statistics.
 
     Attributes:
         files: names of the files.

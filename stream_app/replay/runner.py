@@ -1,8 +1,8 @@
 """Replay of a recorded log: runs the partitions, trainer and allocator in one loop, in log time.
 
-At midnight (UTC), the trainer learns the matured decisions and a new model version takes effect. At the nomination hour
-of each working day (in the shop's time zone), the allocator opens alerts. Only events and timers are processed between
-these times, so a replay over P partitions gives the same results as P live partitions.
+At midnight (UTC), the trainer learns from the matured decisions and a new model version takes effect. At the
+nomination hour of each working day (in the shop's time zone), the allocator opens alerts. Only events and timers are
+processed between these times, so a replay over P partitions gives the same results as P live partitions.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Replay:
     """Replays events in order of time.
 
     Args:
-        settings: settings of the shop.
+        settings: the shop's settings.
         partitions: number of partitions.
         on_progress: called after every chunk.
     """
@@ -158,7 +158,7 @@ class Replay:
             outcome.effects[kind] = (count + 1, total + change)
 
     def _learn(self, moment: int) -> None:
-        """Learn the matured decisions."""
+        """Learn from the matured decisions."""
         self.churn_model.record_cohorts(self._cohorts)
         self._cohorts = Cohorts()
         # Sorted independently of the partitions, since floating-point sums depend on the order.

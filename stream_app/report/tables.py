@@ -1,4 +1,4 @@
-"""Tables of the report."""
+"""Report tables."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ DEFAULT_START: Final = datetime(2025, 1, 1, tzinfo=SHOP_ZONE)
 
 @dataclass(frozen=True, kw_only=True)
 class ShopSettings:
-    """Settings of a simulated log.
+    """Settings for a simulated log.
 
     Attributes:
         customers: number of customers.

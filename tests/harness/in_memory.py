@@ -98,7 +98,7 @@ class MemorySystem:
 
     Args:
         topics: read and written.
-        settings: of the shop.
+        settings: the shop's settings.
         seed: of the scheduler.
         limits: of the partition tasks.
         crashes: probability of a crash at each step.

@@ -57,7 +57,7 @@ class Health:
 
         Args:
             name: name of the check.
-            ok: whether it passed.
+            ok: whether the check passed.
             reason: explanation for operators.
         """
         with self._lock:
@@ -94,7 +94,7 @@ class HealthServer(ThreadingHTTPServer):
 
     Args:
         health: health of the process.
-        registry: metrics of the process.
+        registry: the process's metrics.
         host: address to listen on. There is no authentication, so use the loopback interface unless the network is
             trusted.
         port: port to listen on. If 0, a free one is chosen and stored in the attribute `port`.

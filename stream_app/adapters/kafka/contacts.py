@@ -23,7 +23,7 @@ class Contacts:
     """Producer for the contacts topic, for commands that write few records.
 
     Args:
-        config: settings of the services.
+        config: service settings.
     """
 
     def __init__(self, config: LiveConfig) -> None:

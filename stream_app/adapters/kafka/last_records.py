@@ -69,7 +69,7 @@ def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BAC
     starting.
 
     Args:
-        config: settings of Kafka.
+        config: Kafka settings.
         partition: partition number.
         look_back: number of offsets per topic.
 
@@ -123,7 +123,7 @@ def read_last(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take)
     """Read the last records of partitions in a new event loop. Return whether these were all of their records.
 
     Args:
-        config: settings of Kafka.
+        config: Kafka settings.
         tps: partitions; all must exist.
         look_back: number of offsets per partition.
         take: called with a partition and its next records, in order; `Unreadable` replaces unreadable records.

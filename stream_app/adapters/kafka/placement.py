@@ -39,7 +39,7 @@ def check_placement(config: LiveConfig, without: Collection[str] = ()) -> list[M
     """Check the last records of each topic and return the mismatches between keys and partitions.
 
     Args:
-        config: settings of Kafka.
+        config: Kafka settings.
         without: names of topics to skip because they are missing or have the wrong number of partitions.
 
     Raises:

@@ -65,7 +65,7 @@ class Digest:
 
         Args:
             customers: customer ids.
-            flat: their encoded ids and states, alternating.
+            flat: the customers' encoded ids and states, alternating.
 
 
         >>> digest = Digest()

@@ -29,7 +29,7 @@ class RedisDeliveryStore(OwnedStore, DeliveryStore):
     """Implementation of `ports.DeliveryStore` on Redis.
 
     Args:
-        client: from `make_client`; the caller closes it.
+        client: client made by `make_client`; the caller closes it.
         prefix: prefix of all keys.
     """
 

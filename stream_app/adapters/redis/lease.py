@@ -12,7 +12,7 @@ class RedisLease(Lease):
     """Implementation of `ports.Lease` on Redis.
 
     Args:
-        client: from `make_client`; the caller closes it.
+        client: client made by `make_client`; the caller closes it.
         prefix: prefix of all keys.
     """
 

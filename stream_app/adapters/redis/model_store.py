@@ -27,7 +27,7 @@ class RedisModelStore(OwnedStore, ModelStore):
     """Implementation of `ports.ModelStore` on Redis.
 
     Args:
-        client: from `make_client`; the caller closes it.
+        client: client made by `make_client`; the caller closes it.
         prefix: prefix of all keys.
         keep: number of versions to keep besides the pinned one; at least 1.
         keys: returns the signing keys; called only when bytes of a model are written or read.

@@ -33,7 +33,7 @@ class RedisStateStore(RedisStore, StateStore):
     """Implementation of `ports.StateStore` on Redis.
 
     Args:
-        client: from `make_client`; the caller closes it.
+        client: client made by `make_client`; the caller closes it.
         prefix: prefix of all keys.
     """
 

@@ -52,7 +52,7 @@ class RedisStore:
     """Base class of the stores.
 
     Args:
-        client: from `make_client`; the caller closes it.
+        client: client made by `make_client`; the caller closes it.
         name: name of the store, for error messages.
         committed: field of `meta` that every commit writes.
         kinds: kinds of the other keys whose entries are counted in `meta`.
@@ -118,7 +118,7 @@ class OwnedStore(RedisStore):
     """Base class of the stores that a single process owns: the one with the latest claim.
 
     Args:
-        client: from `make_client`; the caller closes it.
+        client: client made by `make_client`; the caller closes it.
         name: name of the store, for error messages.
         committed: field of `meta` that every commit writes.
         kinds: kinds of the other keys whose entries are counted in `meta`.

@@ -45,7 +45,7 @@ class Allocator(OutboxReader[CandidateBatch]):
 
     Args:
         partitions: number of partitions.
-        settings: of the shop.
+        settings: the shop's settings.
         partition_of: returns the partition of a customer.
     """
 

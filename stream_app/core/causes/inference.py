@@ -37,7 +37,7 @@ def explain(profile: CustomerProfile, priors: Mapping[str, float]) -> Explanatio
 
     Args:
         profile: the customer at the moment of the explanation.
-        priors: by cause; those for one-time or repeat buyers, matching the customer.
+        priors: prior probability of each cause, for one-time or repeat buyers depending on the customer.
     """
     readings = read_evidence(profile)
     present = {key: reading.numbers for key, reading in readings.items() if reading.present}
@@ -58,7 +58,7 @@ def probabilities(priors: Mapping[str, float], readings: Mapping[str, Reading]) 
     """Return the probability of each of CAUSES; they sum to 1.
 
     Args:
-        priors: by cause; a cause without a prior gets probability 0.
+        priors: prior probability of each cause; a cause without a prior gets probability 0.
         readings: readings by rule key.
 
     >>> posterior = probabilities({"price": 0.5, "logistics": 0.5}, {"late_parcel": Reading(True, {"parcels": 1.0})})

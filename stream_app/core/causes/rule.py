@@ -45,8 +45,8 @@ class EvidenceRule:
         fields: event fields that the rule needs, from `capabilities.FIELDS`.
         measure: computes the numbers compared with the thresholds.
         thresholds: the evidence is present if all of these limits are met.
-        likelihoods: by cause, the share of customers with this evidence among those who leave for that cause and show
-            it in their events.
+        likelihoods: share of customers with this evidence among those who leave for a cause and show it in their
+            events, by cause.
         base_rate: share of all other customers who have this evidence.
         applies_if: the rule applies only if all of these limits are met; otherwise the evidence is neither present nor
             absent.

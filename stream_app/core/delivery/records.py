@@ -122,7 +122,7 @@ class DeliveryChanges:
         messages: encoded messages by id; None marks a message that is no longer needed.
         channels: encoded channel states by name.
         opened: ids of new pending deliveries.
-        ended: by id, the time when a delivery was sent, was suppressed or became dead, microseconds.
+        ended: time when each delivery was sent, was suppressed or became dead, microseconds, by id.
         dead: ids of dead deliveries that can be redriven.
         answered: number of requests that were carried out, counted from the oldest.
     """

@@ -1,4 +1,4 @@
-"""Routing of alerts to channels, and delivery policy."""
+"""Alert routing to channels, and delivery policy."""
 
 from __future__ import annotations
 

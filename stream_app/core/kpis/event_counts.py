@@ -86,7 +86,7 @@ class EventCounts:
     Call `record` for every new event, before the event updates the customer's state.
 
     Args:
-        settings: settings of the shop.
+        settings: the shop's settings.
         shops: registry of the partition.
         classify: classifier of the texts of complaints without a category.
     """

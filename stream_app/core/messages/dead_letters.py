@@ -81,7 +81,7 @@ def dead_letter(dead: DeadLetter, topic: str, partition: int) -> Outgoing:
     Args:
         dead: the dead letter.
         topic: name of its topic.
-        partition: its partition.
+        partition: the record's partition.
     """
     record, rejected = dead.record, dead.rejected
     added = {

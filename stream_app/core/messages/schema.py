@@ -45,7 +45,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
         nominates: whether the partition should send alert candidates to the allocator.
         waits: whether the partition should pause until the trainer and the allocator have answered, as in a replay.
         complete: whether the log is complete up to this tick, so that the partition does not wait for late events.
-        ends: by role of an event topic, the offset after this partition's last record before the tick. Set by a
+        ends: offset after this partition's last record before the tick, by role of the event topic. Set by a
             publisher; another tick with `ends` follows unless this one is `complete`.
     """
 

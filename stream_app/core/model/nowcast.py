@@ -49,7 +49,7 @@ class Nowcast:
         return -max(self.coefficient, 0.0) * self.deviation
 
     def record(self, cohorts: Cohorts) -> None:
-        """Add new decisions and returns."""
+        """Add new decisions and customer returns."""
         if cohorts.expected:
             self._reserve(min(cohorts.expected), max(cohorts.expected))
         for day, expected in cohorts.expected.items():

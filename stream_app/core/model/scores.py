@@ -1,4 +1,4 @@
-"""Scores, their columns, and the interface of a model that gives them. Importing this does not import River."""
+"""Scores, their columns, and the interface of models that produce them. Importing this does not import River."""
 
 from __future__ import annotations
 

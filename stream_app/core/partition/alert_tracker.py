@@ -34,7 +34,7 @@ class AlertTracker:
     """Open alerts and urgent cases of a partition, and their changes since the last step.
 
     Args:
-        settings: of the shop.
+        settings: the shop's settings.
         working_set: the customers of the partition.
         explainer: provides shop data, and explains why a customer may leave.
         aggregator: counts opened and closed alerts.

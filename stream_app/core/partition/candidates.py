@@ -22,7 +22,7 @@ class CandidateSelection:
     """Selects a partition's customers that are worth an alert, and describes them.
 
     Args:
-        settings: of the shop.
+        settings: the shop's settings.
         working_set: the customers of the partition.
         explainer: explains why a customer may leave.
     """

@@ -23,7 +23,7 @@ class Explainer:
     """Records what events reveal about shops and customers, and explains customers' risk.
 
     Args:
-        settings: of the shop.
+        settings: the shop's settings.
         classify: derives a complaint's category from its text if the shop does not send one.
     """
 
@@ -39,7 +39,7 @@ class Explainer:
             customer: customer of the event.
             event: the applied event.
             at: time of the event, microseconds.
-            counts: whether it is an order that counts.
+            counts: whether the event is an order that counts.
             stream_time: microseconds.
         """
         shop = self.shops.known[customer.counters[SHOP]]

@@ -57,7 +57,7 @@ class TaskInputs(RecordMerge[_Entry]):
         before it has fetched the first day's page views.
 
         Args:
-            ends: by role, the offset after the last record before the tick.
+            ends: offset after the last record before the tick, by role.
             more: whether another tick will follow, for which records also have to wait.
         """
         if self._follows_publisher:

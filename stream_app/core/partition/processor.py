@@ -55,7 +55,7 @@ class PartitionProcessor:
     result does not depend on batch boundaries.
 
     Args:
-        settings: of the shop.
+        settings: the shop's settings.
         classify: derives a complaint's category from its text if the shop does not send one.
     """
 

@@ -32,7 +32,7 @@ class SlaWatch:
     """Holds timers for the service targets of open complaints.
 
     Args:
-        settings: of the shop.
+        settings: the shop's settings.
     """
 
     def __init__(self, settings: Settings) -> None:

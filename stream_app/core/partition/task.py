@@ -56,7 +56,7 @@ class PartitionTask:
     Args:
         number: partition number.
         topics: topic names by role (`decoding.ROLES`).
-        settings: of the shop.
+        settings: the shop's settings.
         limits: limits of a step, and options.
         buffer_bytes: size limit of the buffered records.
         classify: derives a complaint's category from its text if the shop does not send one.

@@ -90,7 +90,10 @@ def _places(vector: StateVector[float]) -> list[_Place]:
 
 
 def apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float = math.inf) -> None:
-    """Apply a step to the complaints. Steps without a complaint_id share one complaint per order, or a common one.
+    """Apply a step to the complaints.
+
+    Steps without a complaint_id are grouped into one complaint per order, or into a single complaint if they have no
+    order.
 
     Args:
         vector: state vector of the customer, changed in place.
@@ -112,7 +115,7 @@ def apply_complaint(vector: StateVector[float], event: Complaint, day: float, fo
 
 
 def _after_step(known: Sequence[ComplaintCase], action: ComplaintAction, day: float) -> list[ComplaintCase]:
-    """Return a complaint's places after a step: its unanswered openings, or its latest opening if all are answered."""
+    """Return a complaint's unanswered openings after a step, or its latest opening if all have been answered."""
     openings = {case.opened for case in known}
     answered = max((case.answered for case in known), default=NEVER)
     resolved = max((case.resolved for case in known), default=NEVER)

@@ -1,4 +1,4 @@
-"""Robots of DingTalk groups (钉钉自定义机器人): Markdown, at most 20 messages per minute, signed in the query."""
+"""DingTalk group robots (钉钉自定义机器人): Markdown, at most 20 messages per minute, signed in the query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Robots of Feishu groups (飞书自定义机器人): cards, 100 per minute and 5 per second, 20 KB, signed in the body."""
+"""Feishu group robots (飞书自定义机器人): cards, 100 per minute and 5 per second, 20 KB, signed in the body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Robots of WeCom groups (企业微信群机器人): Markdown, at most 20 messages per minute, 2,048 bytes of text."""
+"""WeCom group robots (企业微信群机器人): Markdown, at most 20 messages per minute, 2,048 bytes of text."""
 
 from __future__ import annotations
 

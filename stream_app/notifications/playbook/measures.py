@@ -171,6 +171,6 @@ class Playbook:
         return [segment for segment in SEGMENTS if any((cause, segment) in layer for layer in self.layers)]
 
     def channel(self, measure: Measure, monthly_worth: float, *, urgent: bool = False) -> Channel:
-        """Return the first channel of a measure that the limits allow."""
+        """Return a measure's first channel that is within the limits."""
         may_call = urgent or measure.kind is Kind.SERVICE or monthly_worth >= self.limits.phone_from
         return next((one for one in measure.channels if may_call or one is not Channel.PHONE), Channel.NONE)

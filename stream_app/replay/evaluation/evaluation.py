@@ -29,7 +29,7 @@ UNEVEN: Final = 0.05  # number of decision periods by which a decision may be la
 
 @dataclass(frozen=True)
 class Protocol:
-    """Settings of the evaluation."""
+    """Evaluation settings."""
 
     horizon_days: float
     active_days: float

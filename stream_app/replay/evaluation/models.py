@@ -1,4 +1,4 @@
-"""Metrics of a replay's models: versions, expert weights over time, drift, feature importances and event effects."""
+"""Model metrics of a replay: versions, expert weights over time, drift, feature importances and event effects."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Allocator: service around `core.allocation`. It merges the candidates of all partitions and opens alerts."""
+"""Allocator: a service that wraps `core.allocation`. It merges the candidates of all partitions and opens alerts."""

@@ -1,1 +1,1 @@
-"""Notifier: service around `core.delivery`. It delivers alerts to the channels of the staff."""
+"""Notifier: a service that wraps `core.delivery`. It delivers alerts to the channels of the staff."""

@@ -18,8 +18,8 @@ class Commits:
     Args:
         scheduler: scheduler whose changes are stored.
         store: claimed store.
-        metrics: metrics of commits.
-        on_step: called before and after a commit; tests crash there.
+        metrics: commit metrics.
+        on_step: called before and after a commit; tests use it to simulate crashes.
     """
 
     def __init__(

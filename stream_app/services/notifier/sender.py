@@ -31,11 +31,11 @@ class Sender:
         channel: receiver.
         scheduler: scheduler of pending deliveries.
         commits: stores the results.
-        metrics: metrics of deliveries.
+        metrics: delivery metrics.
         concurrency: maximum number of concurrent requests.
         timeout_seconds: timeout of a request.
         now: returns microseconds since 1970.
-        on_step: called before and after an attempt; tests crash there.
+        on_step: called before and after an attempt; tests use it to simulate crashes.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - dependencies and settings

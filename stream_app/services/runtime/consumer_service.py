@@ -32,7 +32,7 @@ class ConsumerService(ABC):
         config: all settings.
         registry: registry of the process.
         crash: ends the process with an error.
-        on_step: called before each numbered step of a commit or checkpoint; tests crash there.
+        on_step: called before each numbered step of a commit or checkpoint; tests use it to simulate crashes.
         roles: roles of the topics to consume.
         group: consumer group.
         instance: name of this member of the group.

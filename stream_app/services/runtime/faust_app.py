@@ -33,7 +33,7 @@ def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
     """Return an app that joins a consumer group as a static member.
 
     Args:
-        config: settings of Kafka.
+        config: Kafka settings.
         group: consumer group.
         instance: name of the static member, which keeps its partitions across a restart without a rebalance.
     """

@@ -58,7 +58,7 @@ class OutboxRelay:
         producer: idempotent producer.
         topics: topic names by role.
         on_sent: called with the topic role of every record that was written.
-        on_step: called before and after records are produced; tests crash there.
+        on_step: called before and after records are produced; tests use it to simulate crashes.
         on_dropped: called with the topic role of every record that was dropped.
     """
 

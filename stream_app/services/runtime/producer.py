@@ -45,7 +45,7 @@ async def start_producer(config: LiveConfig, *, idempotent: bool = True) -> Prod
     """Return a connected producer that waits for all in-sync replicas. Raises KafkaDenied and connection errors.
 
     Args:
-        config: settings of Kafka.
+        config: Kafka settings.
         idempotent: whether retries must neither duplicate nor reorder records. A non-idempotent producer may duplicate
             a record, but a rejected record does not block the following ones.
     """

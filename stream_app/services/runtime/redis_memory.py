@@ -1,4 +1,4 @@
-"""Exports the memory usage of Redis as metrics, because a full Redis refuses commits."""
+"""Exports Redis memory usage as metrics, because a full Redis refuses commits."""
 
 from __future__ import annotations
 

@@ -39,9 +39,9 @@ class SkippedRecords:
     idempotent, because a rejected record would leave a gap in its sequence numbers, and it connects on first use.
 
     Args:
-        metrics: metrics of the process.
+        metrics: the process's metrics.
         role: role of the topic.
-        config: settings of Kafka.
+        config: Kafka settings.
         clock: returns monotonic seconds.
     """
 

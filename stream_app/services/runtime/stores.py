@@ -23,7 +23,7 @@ class Stores:
     """All stores that share one Redis. They connect on first use.
 
     Args:
-        config: settings of Redis, the trainer and the model.
+        config: Redis, trainer and model settings.
     """
 
     def __init__(self, config: LiveConfig) -> None:

@@ -16,7 +16,7 @@ class TopicWatch:
     Call `begin` when the service starts, then `require` with the stored ids, and `missing` from time to time.
 
     Args:
-        config: settings of Kafka. The demo's broker has no topic ids, so nothing is compared.
+        config: Kafka settings. The demo's broker has no topic ids, so nothing is compared.
         roles: roles of the topics.
     """
 

@@ -1,1 +1,1 @@
-"""Trainer: service around `core.training`. It learns from labelled examples day by day and stores checkpoints."""
+"""Trainer: a service that wraps `core.training`. It learns from labelled examples day by day and stores checkpoints."""

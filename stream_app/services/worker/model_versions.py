@@ -25,7 +25,7 @@ class ModelVersions:
 
     Args:
         store: store to fetch from.
-        settings: settings of the shop, for the prior.
+        settings: the shop's settings, for the prior.
         sleep: waits for a number of seconds.
     """
 

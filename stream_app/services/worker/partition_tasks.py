@@ -37,7 +37,7 @@ class PartitionTasks:
     Args:
         context: parts that all tasks share.
         producer: producer of the outbox relays.
-        settings: settings of the shop.
+        settings: the shop's settings.
         partition_of: returns the partition of a customer.
         limits: limits of a step.
         buffer_bytes: maximum size of fetched records per task.

@@ -40,7 +40,7 @@ class RunnerContext:
         crash: ends the process; cached states cannot be trusted after an error.
         done: called with a topic partition and its stored position.
         wants_changed: called when a partition that was refused before may be fetched again.
-        on_step: called before each numbered step of a commit; tests crash there.
+        on_step: called before each numbered step of a commit; tests use it to simulate crashes.
         turn: held while a task computes a step.
         refused: whether fetching from a partition was refused since the last commit.
     """

@@ -30,7 +30,7 @@ class Ticker:
         producer: idempotent producer.
         topic: topic of the ticks.
         partitions: number of partitions, each of which gets every tick.
-        settings: settings of the shop, for the times of training and allocation rounds.
+        settings: the shop's settings, for the times of training and allocation rounds.
         holder: name of this worker.
         every: microseconds between two ticks.
         ttl: lifetime of the lease, microseconds.

@@ -64,7 +64,7 @@ def read_keyspace(
 
     Args:
         keyspace: exported.
-        settings: of the shop.
+        settings: the shop's settings.
         partitions: their number.
         models: the content of the signed values: "checkpoint", and each version by its number.
         channels: of the deliveries.

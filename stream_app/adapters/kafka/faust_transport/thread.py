@@ -28,7 +28,7 @@ REBALANCE_PAUSE_SECONDS = 0.01
 
 
 class FetchThread(AIOKafkaConsumerThread):
-    """Consumer thread of Faust that returns all records of some partitions instead of single records."""
+    """Faust consumer thread that returns all records of some partitions instead of single records."""
 
     transport: BatchingTransport
     _ends: dict[TP, int]  # position at the end of each partition's last `Fetched`

@@ -24,7 +24,7 @@ MAX_PARTITION_FETCH_BYTES = 256 * 1024
 
 
 class BatchingTransport(stock.Transport):
-    """aiokafka transport of Faust whose messages are entire fetches. Install it before the app's first agent.
+    """Faust's aiokafka transport, whose messages are entire fetches. Install it before the app's first agent.
 
     The agent's topics need raw keys and values (`value_serializer="raw"`), and its stream `noack()`. The `value` of an
     event holds pairs of a partition and its `Fetched`. Acknowledge an event on receipt, and call `done` once its

@@ -65,7 +65,7 @@ def decode_decisions(
         vector: state vectors, shape (n, len(SLOTS)).
         counts: number of decisions per customer.
         fresh: number of decisions made on the current state, per customer.
-        reader: of the stored values.
+        reader: reads the stored values.
         horizon: microseconds.
     """
     rows = np.frombuffer(reader.take(counts * DECISION_BYTES), dtype=_DECISION)
