@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -44,6 +45,8 @@ _LINGER_FLAT_OUT_MS: Final = 20
 _LINGER_PACED_MS: Final = 2
 _STALLED_SECONDS: Final = 60.0
 _REMEMBERED_CUSTOMERS: Final = 200_000
+_quiet: Final = logging.getLogger(__name__)  # silences the client, whose errors are raised as exceptions instead
+_quiet.addHandler(logging.NullHandler())
 
 
 class Sender:
@@ -84,6 +87,7 @@ class Sender:
             "on_delivery": self._delivered,
             "error_cb": self._on_error,
             "linger.ms": _LINGER_FLAT_OUT_MS if flat_out else _LINGER_PACED_MS,
+            "logger": _quiet,
         }
 
         @lru_cache(maxsize=_REMEMBERED_CUSTOMERS)
