@@ -1,4 +1,7 @@
-"""The service commands: worker, trainer, allocator and notifier."""
+"""The service commands: worker, trainer, allocator and notifier.
+
+`services/__init__.py` says what each of them does; docs/architecture.md has a table of all processes.
+"""
 
 from __future__ import annotations
 

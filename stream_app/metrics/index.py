@@ -3,6 +3,10 @@
 - KPIs: `core/kpis/` (`event_counts.py`, `population.py`, `monthly_churn.py`), exported by
   `services/worker/kpi_publisher.py`.
 - Model quality: `core/training/quality.py`, exported by `services/trainer/quality_publisher.py`.
+- Alerts: `core/kpis/aggregator.py`; their outcomes: `core/partition/step.py`.
+- Events by how they were handled: `core/partition/processor.py` (`Counts`).
+- Deliveries: `core/delivery/pending.py`, exported by `metrics/notifier.py`.
+- Commits: `metrics/runtime.py`.
 - All other numbers: `services/<service>/`; for the worker, `services/worker/worker_metrics.py`. Numbers that several
   services have in common: `services/runtime/`.
 - Ratios and rates: computed from these by `prometheus/rules/recording.yml` and `grafana/pages/`.
