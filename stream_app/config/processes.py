@@ -38,7 +38,7 @@ class Worker(Section):
     )
     batch_events: Chunk = setting(1_000, "Maximum number of events per commit.", "每次提交的事件数上限")
     buffer_bytes: Bytes = setting(16_777_216, "Bytes to read ahead per partition number.", "每个分区号预读的字节数")
-    decisions_chunk: Chunk = setting(2_000, "Maximum number of decisions per commit.", "每次提交的决策数上限")
+    decisions_chunk: Chunk = setting(2_000, "Maximum number of decisions per commit.", "每次提交的判断数上限")
     publish_scores: bool = setting(
         False, "Whether to write scores to kafka.topics.scores.", "是否把评分写入 kafka.topics.scores"
     )

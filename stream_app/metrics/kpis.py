@@ -15,7 +15,7 @@ from stream_app.metrics.labels import MAX_ALERT_SERIES
 class KpiMetrics(Metrics):
     """KPIs of one worker's partitions; sum them over all workers.
 
-    docs/adr/0015-business-metrics.md defines each KPI and the ratios derived from them.
+    docs/reference/kpis.md defines each KPI and the ratios derived from them.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -1,7 +1,7 @@
 """Event counts by shop: visits, funnel steps, orders, complaints and alerts.
 
 Counting an event takes a fraction of a microsecond: rows are lists, and the calendar is consulted only once per visit
-or order. See docs/adr/0015-business-metrics.md for the definitions and the reasons behind them.
+or order. docs/reference/kpis.md has the definitions.
 """
 
 from __future__ import annotations

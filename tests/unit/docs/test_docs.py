@@ -168,14 +168,6 @@ def test_the_index_names_every_page(lang: str) -> None:
     assert {page for page in wanted if page.parent.name != "adr" and not page.name.startswith("README")} <= linked
 
 
-@pytest.mark.parametrize("page", [page for page in READ if page.parent.name != "adr"], ids=by_path)
-def test_every_file_that_a_page_names_is_there(page: Path) -> None:
-    folders = "stream_app|tests|docs|benchmarks|grafana|prometheus|deploy"
-    named = set(re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text(encoding="utf-8")))
-    gone = [name for name in sorted(named) if not (DOCS.parent / name).exists()]
-    assert [name for name in gone if name != "tests/data/upgrade/0.2.0"] == []  # a fixture of the release to come
-
-
 def test_every_page_that_the_product_names_is_there() -> None:
     named = {
         (found, str(path.relative_to(DOCS.parent)))
