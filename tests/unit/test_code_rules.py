@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import grimp
 import pytest
 
 import stream_app
@@ -116,6 +118,12 @@ def test_pickles_are_read_in_one_module_only() -> None:
     imports = re.compile(r"^\s*(import|from) (pickle|dill|cloudpickle|joblib)\b", re.MULTILINE)
     readers = [path.name for path in (PROJECT / "stream_app").rglob("*.py") if imports.search(text_of(path))]
     assert len(readers) <= 1, readers
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    graph = grimp.build_graph("stream_app", cache_dir=None)  # with the imports that only types need
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(imports).prepare()  # an error names the circle
 
 
 # --- what is installed ----------------------------------------------------------------------------------------------

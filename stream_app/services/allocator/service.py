@@ -28,9 +28,9 @@ from stream_app.metrics.allocator import AllocatorMetrics
 from stream_app.metrics.runtime import RedisMetrics, RelayMetrics
 from stream_app.ports import Opened
 from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.runtime.redis_memory import watch_memory
 from stream_app.services.runtime.rollback_recovery import is_behind, skip_sent

@@ -30,8 +30,8 @@ from stream_app.services.notifier.commits import Commits
 from stream_app.services.notifier.requests import Requests, now_us
 from stream_app.services.notifier.sender import Sender
 from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
 
 CHUNK: Final = 200  # records per commit
 _REQUEST_SECONDS: Final = 1.0

@@ -27,8 +27,8 @@ from stream_app.core.units import NEVER
 from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
 from stream_app.services.trainer.quality_publisher import QualityPublisher
 
 _log = logging.getLogger(__name__)

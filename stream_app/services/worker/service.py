@@ -20,8 +20,8 @@ from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.stall import Progress
 from stream_app.core.units import SECOND_US
 from stream_app.services.runtime.consumer_service import ConsumerService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.partition_tasks import PartitionTasks
