@@ -170,6 +170,12 @@ def test_a_port_that_is_taken_is_told() -> None:
 # --- secrets -------------------------------------------------------------------------------------------------------
 
 
+def test_a_message_without_a_title_shows_its_text() -> None:
+    inbox = Inbox(Verifier(webhook_key(SECRET)), unsigned="/chat")
+    shown = [inbox.take("/chat", {}, body) for body in (b'{"data":{"message":{"plain":"Call c1"}}}', b'{"data":[7]}')]
+    assert [(one.title, one.text) for one in shown] == [("", "Call c1"), ("", "")]
+
+
 @pytest.mark.parametrize("reference", ["env:", "file:", "whsec_plain", "env:NOT_THERE", "file:/not/there"])
 def test_a_reference_that_leads_nowhere_is_refused_and_never_shown_as_a_secret(reference: str) -> None:
     with pytest.raises(BadSecret) as raised:
