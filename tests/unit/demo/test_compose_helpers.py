@@ -22,7 +22,7 @@ from stream_app.adapters.http.probe import why_not_ready
 from stream_app.cli import app
 from stream_app.cli.health import port_of
 from stream_app.cli.shop import possible_plans
-from stream_app.config import LiveConfig, load_config
+from stream_app.config import PORT_OFFSETS, LiveConfig, load_config
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.receiver import Inbox, serve
 from stream_app.demo.secrets import new_secret, write_missing
@@ -227,7 +227,7 @@ def test_health_asks_where_the_settings_say_and_tells_why_not(monkeypatch: pytes
 
 
 def test_each_service_has_a_port_of_its_own_and_an_unknown_one_none() -> None:
-    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + 4
+    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + PORT_OFFSETS["shop"]
     ports = [port_of(name, LiveConfig()) for name in ("worker", "trainer", "allocator", "shop", "receiver")]
     assert len(set(ports)) == 5
     with pytest.raises(BadOption):
