@@ -23,7 +23,7 @@ from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.decoding import read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.stall import Progress
-from stream_app.core.units import NEVER
+from stream_app.core.units import NEVER, SECOND_US
 from stream_app.metrics.allocator import AllocatorMetrics
 from stream_app.metrics.runtime import RedisMetrics, RelayMetrics
 from stream_app.ports import Opened
@@ -108,7 +108,7 @@ class AllocatorService(SingletonService):
         self._metrics.missing.set(len(self.allocator.lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.allocator.position.moment != NEVER:
-            self._metrics.last_round.set(self.allocator.position.moment / 1e6)
+            self._metrics.last_round.set(self.allocator.position.moment / SECOND_US)
 
     @property
     def progress(self) -> Progress:
