@@ -181,7 +181,7 @@ def _processes(page: Page) -> None:
                 measure=Measure("short", RED, ((1, GREEN),)),
                 named="up",
             ),
-            Column("lanes", query=f"max by (job, instance) (churn_partitions_owned{{{_WHERE}}})", measure=COUNT),
+            Column("partitions", query=f"max by (job, instance) (churn_partitions_owned{{{_WHERE}}})", measure=COUNT),
             Column("lag", query=_ALL.total("churn_lag_records", "job, instance"), measure=LAG),
             Column("memory", query=_ALL.total("process_resident_memory_bytes", "job, instance"), measure=BYTES),
             Column(

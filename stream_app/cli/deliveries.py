@@ -42,8 +42,9 @@ from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
 from stream_app.notifications.channel_factory import make_channel, make_route
 from stream_app.notifications.channel_file import Channels, read_channels
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
-from stream_app.services.notifier.requests import ENABLE, REDRIVE, now_us
+from stream_app.services.notifier.requests import ENABLE, REDRIVE
 from stream_app.services.runtime.stores import with_stores
+from stream_app.services.runtime.wall_clock import now_us
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="List and retry alert deliveries, and test channels."

@@ -1,4 +1,4 @@
-"""The `stream-app health` command, for the health checks of containers without curl."""
+"""The `stream-app health` command, for health checks in containers that lack curl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `stream-app chema` commands."""
+"""The `stream-app schema` command."""
 
 from __future__ import annotations
 

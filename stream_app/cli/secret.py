@@ -1,4 +1,4 @@
-"""The `stream-app ecret` commands."""
+"""The `stream-app secret` command."""
 
 from __future__ import annotations
 

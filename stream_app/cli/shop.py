@@ -1,4 +1,4 @@
-"""The `stream-app hop` commands."""
+"""The `stream-app shop` command."""
 
 from __future__ import annotations
 

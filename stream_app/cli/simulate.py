@@ -1,4 +1,4 @@
-"""The `stream-app imulate` commands."""
+"""The `stream-app simulate` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `stream-app tate` commands."""
+"""The `stream-app state` commands."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Typed and validated service settings; docs/reference/settings.md lists them."""
 
-from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
+from stream_app.config.clients import client_options, confluent_options, reader_options, ssl_context
 from stream_app.config.fields import FOREVER
 from stream_app.config.kafka import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka, Security, Topics
 from stream_app.config.live import LiveConfig
@@ -27,8 +27,8 @@ __all__ = [
     "Topics",
     "Trainer",
     "Worker",
+    "client_options",
     "confluent_options",
-    "kafka_python_options",
     "load_config",
     "reader_options",
     "ssl_context",

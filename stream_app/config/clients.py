@@ -50,8 +50,8 @@ def reader_options(kafka: Kafka, name: str) -> dict[str, Any]:
     return confluent_options(kafka) | {"group.id": f"{kafka.group}-{name}", "enable.auto.commit": False}
 
 
-def kafka_python_options(kafka: Kafka) -> dict[str, Any]:
-    """Return the connection options of kafka-python clients. They contain the password: never log them."""
+def client_options(kafka: Kafka) -> dict[str, Any]:
+    """Return the connection options of kafka-python and aiokafka clients. They contain the password: never log them."""
     security = kafka.security
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap.split(","),

@@ -66,6 +66,15 @@ def line_of(place: Place, lines: Lines) -> int:
     return lines.get(place, 1)
 
 
+def path_of(place: Place) -> str:
+    """Return the path of a value as text.
+
+    >>> path_of(("causes", "price", "vip", "steps", "0", "zh"))
+    'causes.price.vip.steps[0].zh'
+    """
+    return "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in place).removeprefix(".")
+
+
 def _not_yaml(error: Exception) -> YamlProblemError:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     remedy = "Check the indentation, and quote values that contain `: ` or `#`."
@@ -77,7 +86,7 @@ def _check_keys(node: yaml.Node | None, place: Place, seen: set[int]) -> None:
         return
     line = node.start_mark.line + 1
     if id(node) in seen:
-        raise YamlProblemError(line, "is used again by an alias", "Write the values out.", ".".join(place))
+        raise YamlProblemError(line, "is used again by an alias", "Write the values out.", path_of(place))
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
@@ -87,7 +96,7 @@ def _check_keys(node: yaml.Node | None, place: Place, seen: set[int]) -> None:
     for key, value in node.value:
         here = (*place, str(key.value))
         if here in names:
-            raise YamlProblemError(key.start_mark.line + 1, "is given twice", "Keep one of them.", ".".join(here))
+            raise YamlProblemError(key.start_mark.line + 1, "is given twice", "Keep one of them.", path_of(here))
         names.add(here)
         _check_keys(value, here, seen)
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, HOUR_US, MILLISECOND_US, MINUTE_US, SECOND_US
 from stream_app.errors import BadOption
 
-_UNITS: Final = {"w": 7 * DAY_US, "d": DAY_US, "h": DAY_US // 24, "m": 60_000_000, "s": 1_000_000, "ms": 1_000}
+_UNITS: Final = {
+    "w": 7 * DAY_US,
+    "d": DAY_US,
+    "h": HOUR_US,
+    "m": MINUTE_US,
+    "s": SECOND_US,
+    "ms": MILLISECOND_US,
+}
 _LONG: Final = ("w", "d", "h")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[wdhms]?)")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+MICROSECOND_NS: Final = 1_000
 MILLISECOND_US: Final = 1_000
 SECOND_US: Final = 1_000 * MILLISECOND_US
 MINUTE_US: Final = 60 * SECOND_US

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -121,13 +121,15 @@ def _read(body: bytes) -> tuple[str, str, str, str]:
         content, whole = json.loads(body), msgspec.json.format(body, indent=2).decode()[:_SHOWN_CHARACTERS]
     except (ValueError, RecursionError):
         return "", "", "", body.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
-    match content:  # Standard Webhooks requires `type` and `data`
-        case {"type": str(kind), "data": {"message": {"title": str(title), "plain": str(text)}}}:
-            return _plain(kind), title, text, whole
-        case {"type": str(kind)}:
-            return _plain(kind), "", "", whole
-        case _:
-            return "", "", "", whole
+    title, text = (_text(content, "data", "message", key) for key in ("title", "plain"))
+    return _plain(_text(content, "type")), title, text, whole
+
+
+def _text(content: Any, *keys: str) -> str:
+    """Return the text at a path of keys, or an empty string."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, str) else ""
 
 
 def receiver_app(inbox: Inbox, print_line: Print) -> web.Application:

@@ -19,7 +19,7 @@ from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.kafka.admin import Partition
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import PORT_OFFSETS, SHOP_TOPICS, LiveConfig
-from stream_app.core.units import DAY_SECONDS, DAY_US, micros
+from stream_app.core.units import DAY_SECONDS, DAY_US, SECOND_US, micros
 from stream_app.demo.staff import working_staff
 from stream_app.errors import NotTheClock
 from stream_app.publish.feed import Feed, Summary
@@ -27,6 +27,7 @@ from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
 from stream_app.publish.watermarks import End, places, read_ends
+from stream_app.services.runtime.wall_clock import now_us
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.calendar import SHOP_ZONE
 
@@ -113,7 +114,7 @@ class ShopClock(Pace):
         fast_until: int,
         day_seconds: float,
         stop: Flag,
-        now: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        now: Callable[[], int] = now_us,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(DAY_SECONDS / day_seconds, stop, clock)
@@ -121,7 +122,7 @@ class ShopClock(Pace):
 
     def left(self, at: int) -> float:
         """Return the number of seconds until a shop time (microseconds) is due."""
-        past = (at + SETTLE_US - self._now()) / 1e6
+        past = (at + SETTLE_US - self._now()) / SECOND_US
         return past if at < self._fast_until else max(past, super().left(at))
 
 
@@ -180,7 +181,7 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
         sender = Sender(config, identity, done, flat_out=False)
         health.set(KAFKA, ok=True)  # Kafka has answered; the process ends if it stops answering
         _log.info("Shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
-        fast_until = time.time_ns() // 1_000 - round(plan.last_days * DAY_US)
+        fast_until = now_us() - round(plan.last_days * DAY_US)
         clock, on_step = ShopClock(fast_until, plan.day_seconds, stop), _DayLog(health, sender.resumes_after)
         feed = Feed(sender, clock, config.kafka.partitions, on_step, stop, health.beat)
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from stream_app.core.delivery.records import REASONS, STATES
 from stream_app.core.delivery.routing import Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
+from stream_app.core.units import SECOND_US
 from stream_app.metrics.base import Metrics
 from stream_app.metrics.labels import ATTEMPTS
 
@@ -65,6 +66,6 @@ class DeliveryMetrics(Metrics):
         pending, oldest = scheduler.pending(), scheduler.oldest()
         for name in self._names:
             self.pending.labels(name).set(pending[name])
-            self.oldest.labels(name).set(max(now - oldest.get(name, now), 0) / 1e6)
+            self.oldest.labels(name).set(max(now - oldest.get(name, now), 0) / SECOND_US)
             self.disabled.labels(name).set(bool(scheduler.channels[name].gone_at))
         self.dead.set(scheduler.dead)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import Event as Flag
 from typing import Final
 
+from stream_app.core.units import SECOND_US
 from stream_app.errors import BadOption
 
 FLAT_OUT: Final = math.inf
@@ -57,4 +58,4 @@ class Pace:
         if self._began is None:
             self._began = at, self._clock()
         began_at, began = self._began
-        return began + (at - began_at) / self._factor / 1e6 - self._clock()
+        return began + (at - began_at) / self._factor / SECOND_US - self._clock()

@@ -14,7 +14,7 @@ import numpy as np
 from stream_app.core.alerts.lifecycle import RETURNED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Ints
-from stream_app.core.units import DAY_US, from_micros
+from stream_app.core.units import DAY_US, SECOND_US, from_micros
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
 PREDICTION_COLUMNS: Final = (
@@ -60,7 +60,7 @@ def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
 def _instants(at: Ints) -> list[str]:
     """Format instants as text, with -1 as an empty string. numpy formats whole seconds for speed."""
     texts = np.datetime_as_string(at.astype("datetime64[us]"), unit="s")
-    whole = at % 1_000_000 == 0
+    whole = at % SECOND_US == 0
     return [
         "" if value == -1 else (f"{text}Z" if plain else instant(value))
         for value, text, plain in zip(at.tolist(), texts.tolist(), whole.tolist(), strict=True)

@@ -32,7 +32,8 @@ from stream_app.config import LiveConfig, load_config
 from stream_app.services.allocator.service import AllocatorService
 from stream_app.services.notifier.service import NotifierService
 from stream_app.services.runtime.consumer_service import ConsumerService
-from stream_app.services.runtime.process import Crash, run_service
+from stream_app.services.runtime.crash import Crash
+from stream_app.services.runtime.process import run_service
 from stream_app.services.trainer.service import TrainerService
 from stream_app.services.worker.service import WorkerService
 

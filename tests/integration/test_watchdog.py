@@ -48,6 +48,11 @@ def test_it_is_ended_even_if_logging_hangs() -> None:
     assert run(3, waiting=False, body=body).returncode == 75
 
 
+def test_it_is_ended_even_if_the_disk_is_full() -> None:
+    body = "import tempfile; tempfile.TemporaryFile = lambda: (_ for _ in ()).throw(OSError(28, 'disk full')); stuck()"
+    assert run(3, waiting=False, body=body).returncode == 75
+
+
 @pytest.mark.parametrize(("lag", "waiting"), [(0, False), (3, True)])
 def test_an_idle_or_waiting_process_is_not_ended(lag: int, waiting: bool) -> None:
     assert run(lag, waiting, body="time.sleep(1)").returncode == 0

@@ -22,7 +22,7 @@ from stream_app.adapters.kafka.faust_transport.faults import Faults
 from stream_app.adapters.kafka.faust_transport.fetcher import drain, responding
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 from stream_app.adapters.kafka.refusals import refusals
-from stream_app.config import LiveConfig, kafka_python_options
+from stream_app.config import LiveConfig, client_options
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates, decode_labelled, decode_scored, read_message
 from stream_app.core.messages.outgoing import sequence_of
@@ -152,7 +152,7 @@ class _NoLimit(Faults):
 async def _read(tps: list[TP], config: LiveConfig, look_back: int, take: Take) -> bool:
     # Without a consumer group, no permission for one is needed, and no group is rebalanced.
     consumer = aiokafka.AIOKafkaConsumer(
-        **kafka_python_options(config.kafka), group_id=None, auto_offset_reset="none", enable_auto_commit=False
+        **client_options(config.kafka), group_id=None, auto_offset_reset="none", enable_auto_commit=False
     )
     await consumer.start()
     try:

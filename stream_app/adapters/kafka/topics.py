@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from stream_app.adapters.kafka.refusals import refusal, refusals, why_no_connection
-from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python_options
+from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, client_options
 from stream_app.core.durations import format_duration
 from stream_app.core.units import MILLISECOND_US
 from stream_app.errors import KafkaDenied, NoBroker, WrongTopics
@@ -224,7 +224,7 @@ def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
     try:
         with (
             refusals("Describe"),
-            KafkaAdminClient(bootstrap_timeout_ms=_CONNECT_MS, **kafka_python_options(config.kafka)) as admin,
+            KafkaAdminClient(bootstrap_timeout_ms=_CONNECT_MS, **client_options(config.kafka)) as admin,
         ):
             yield admin
     except KafkaError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stream_app.adapters.redis.connection import Client, ask
 from stream_app.adapters.redis.keys import HOLDER, LAST, Keys
 from stream_app.adapters.redis.store import Scripts
+from stream_app.core.units import SECOND_US
 from stream_app.ports import Lease
 
 
@@ -22,7 +23,7 @@ class RedisLease(Lease):
 
     async def now(self) -> int:
         seconds, micros = await self._run("now", [self._holder])
-        return int(seconds) * 1_000_000 + int(micros)
+        return int(seconds) * SECOND_US + int(micros)
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         return bool(await self._run("acquire", [self._holder], holder, ttl_ms))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
@@ -150,7 +150,8 @@ class DeliveryState:
     dead: int = 0  # number of dead deliveries
 
 
-encode_record: Final = msgspec.json.Encoder().encode  # as JSON, which is readable in Redis
+# as JSON, which is readable in Redis
+encode_record: Final[Callable[[msgspec.Struct], bytes]] = msgspec.json.Encoder().encode
 _SHOWN_BYTES: Final = 120  # number of leading bytes shown of an unreadable value, which starts with its id
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState, Request)
 

@@ -13,6 +13,7 @@ import enum
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from typing import Annotated, Final, NoReturn, TypeVar
 
 import msgspec
@@ -203,15 +204,9 @@ def rejection(error: msgspec.MsgspecError) -> Rejected:
 
 
 def rejecting(decode_json: Callable[[bytes | str], _ReadT]) -> Callable[[bytes | str], _ReadT | Rejected]:
-    """Return a decoder that returns a rejection where the given one raises an error.
+    """Return a decoder that returns a rejection where the given one raises an error."""
 
-    >>> line = b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}'
-    >>> decode(line).action
-    <CartAction.OTHER: 'new!'>
-    >>> decode(b'{"type":"cart","event_id":"e","customer_id":"c"}')
-    Rejected(reason='Object missing required field `occurred_at`', field='occurred_at')
-    """
-
+    @wraps(decode_json)
     def decode_or_reject(line: bytes | str) -> _ReadT | Rejected:
         try:
             return decode_json(line)
@@ -223,5 +218,20 @@ def rejecting(decode_json: Callable[[bytes | str], _ReadT]) -> Callable[[bytes |
     return decode_or_reject
 
 
-decode: Final[Callable[[bytes | str], Event | Rejected]] = rejecting(msgspec.json.Decoder(Event).decode)
-encode: Final = msgspec.json.Encoder().encode  # without a line end; `decode(encode(event)) == event`
+_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+
+
+@rejecting
+def decode(line: bytes | str) -> Event:
+    """Return the event in a line of JSON, or a rejection.
+
+    >>> line = b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}'
+    >>> decode(line).action
+    <CartAction.OTHER: 'new!'>
+    >>> decode(b'{"type":"cart","event_id":"e","customer_id":"c"}')
+    Rejected(reason='Object missing required field `occurred_at`', field='occurred_at')
+    """
+    return _decoder.decode(line)
+
+
+encode: Final[Callable[[Event], bytes]] = msgspec.json.Encoder().encode  # no line end; `decode(encode(event)) == event`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -50,7 +50,7 @@ def header_bytes(header: tuple[str, bytes | None]) -> int:
     return len(name.encode("utf-8", "surrogatepass")) + len(value or b"") + 10
 
 
-pack: Final = msgspec.msgpack.Encoder().encode
+pack: Final[Callable[[msgspec.Struct], bytes]] = msgspec.msgpack.Encoder().encode
 _MessageT = TypeVar("_MessageT")
 
 

@@ -157,4 +157,5 @@ SystemMessage = Tick | Contact | AllocationDone
 decode_message: Final[Callable[[bytes | str], SystemMessage | Rejected]] = rejecting(
     msgspec.json.Decoder(SystemMessage).decode
 )
-encode_message: Final = msgspec.json.Encoder().encode  # `decode_message(encode_message(tick)) == tick`
+# `decode_message(encode_message(tick)) == tick`
+encode_message: Final[Callable[[msgspec.Struct], bytes]] = msgspec.json.Encoder().encode

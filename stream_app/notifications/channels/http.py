@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from stream_app.core.delivery.answer import Refused, Retry
+from stream_app.core.units import SECOND_US
 from stream_app.errors import PrivateAddress
 from stream_app.notifications.channels.address_guard import (
     GuardedResolver,
@@ -169,13 +170,13 @@ def retry_after(text: str | None, now: datetime) -> int | None:
     if text is None:
         return None
     if text.strip().isascii() and text.strip().isdigit():
-        return min(int(text), 10**7) * 1_000_000
+        return min(int(text), 10**7) * SECOND_US
     try:
         at = parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(round((at - now).total_seconds() * 1e6), 0)
+    return max(round((at - now).total_seconds() * SECOND_US), 0)
 
 
 def shown(text: object, *secrets: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from stream_app.config.fields import ContradictionError, Section
 from stream_app.core.causes.catalogue import CAUSES as KNOWN
@@ -97,6 +97,10 @@ _EMPTY: Final = Part()
 _T = TypeVar("_T")
 
 
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 class Limits(Section):
     """Limits for all causes.
 
@@ -106,8 +110,8 @@ class Limits(Section):
             allowed.
     """
 
-    contacts_a_week: Annotated[int, Field(strict=True, ge=1, le=7)] = 1
-    phone_from: Annotated[float, Field(strict=True, ge=0, le=1e9)] = 200.0
+    contacts_a_week: Annotated[int, Field(strict=True, ge=1, le=7), BeforeValidator(_whole)] = 1
+    phone_from: Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)] = 200.0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -38,6 +38,13 @@ class PlaybookFile(Section):
     limits: Limits = Limits()
     never: Annotated[tuple[Text, ...], Field(max_length=MAX_STEPS)] = ()
     causes: Annotated[dict[Cause, dict[Segment, Part]], Field(default_factory=dict)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_content(cls, values: Any) -> Any:
+        if values is None:
+            raise ContradictionError((), "is empty", "Start with `causes:`.")
+        return values
 
     @model_validator(mode="after")
     def _does_no_harm(self) -> Self:

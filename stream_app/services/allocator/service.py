@@ -23,14 +23,14 @@ from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.decoding import read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.stall import Progress
-from stream_app.core.units import NEVER
+from stream_app.core.units import NEVER, SECOND_US
 from stream_app.metrics.allocator import AllocatorMetrics
 from stream_app.metrics.runtime import RedisMetrics, RelayMetrics
 from stream_app.ports import Opened
 from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.runtime.redis_memory import watch_memory
 from stream_app.services.runtime.rollback_recovery import is_behind, skip_sent
@@ -108,7 +108,7 @@ class AllocatorService(SingletonService):
         self._metrics.missing.set(len(self.allocator.lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.allocator.position.moment != NEVER:
-            self._metrics.last_round.set(self.allocator.position.moment / 1e6)
+            self._metrics.last_round.set(self.allocator.position.moment / SECOND_US)
 
     @property
     def progress(self) -> Progress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -18,11 +17,6 @@ _AT_ONCE: Final = 100
 _REDRIVEN_AT_ONCE: Final = 500
 _log = logging.getLogger(__name__)
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, Request)
-
-
-def now_us() -> int:
-    """Return the wall-clock time in microseconds since 1970."""
-    return time.time_ns() // 1_000
 
 
 class Requests:

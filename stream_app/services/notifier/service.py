@@ -27,11 +27,12 @@ from stream_app.notifications.channel_file import read_channels
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
 from stream_app.services.notifier.commits import Commits
-from stream_app.services.notifier.requests import Requests, now_us
+from stream_app.services.notifier.requests import Requests
 from stream_app.services.notifier.sender import Sender
 from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
+from stream_app.services.runtime.wall_clock import now_us
 
 CHUNK: Final = 200  # records per commit
 _REQUEST_SECONDS: Final = 1.0

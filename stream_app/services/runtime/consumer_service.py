@@ -18,8 +18,8 @@ from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.stall import Progress
 from stream_app.metrics.runtime import CommitMetrics, InputMetrics, SkippedMetrics
 from stream_app.ports import Outcome
+from stream_app.services.runtime.crash import Crash, guarded
 from stream_app.services.runtime.faust_app import make_app
-from stream_app.services.runtime.process import Crash, guarded
 from stream_app.services.runtime.skipped_records import SkippedRecords
 from stream_app.services.runtime.stores import Stores
 from stream_app.services.runtime.topic_watch import TopicWatch

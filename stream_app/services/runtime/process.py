@@ -9,10 +9,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import uvloop
 from prometheus_client import CollectorRegistry
@@ -24,11 +24,10 @@ from stream_app.config import PORT_OFFSETS, LiveConfig
 from stream_app.core.units import SECOND_US
 from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics.base import new_registry
+from stream_app.services.runtime.consumer_service import ConsumerService
+from stream_app.services.runtime.crash import Crash, guarded
 from stream_app.services.runtime.logs import set_up
 from stream_app.services.runtime.watchdog import Watchdog
-
-if TYPE_CHECKING:
-    from stream_app.services.runtime.consumer_service import ConsumerService
 
 STARTED: Final = "started"  # name of the first health check, which every service has
 _REPORT_SECONDS: Final = 0.5
@@ -41,19 +40,7 @@ FULL_EVERY_SECONDS: Final = 3_600.0
 YOUNG_EVERY_SECONDS: Final = 30.0  # reference counting frees most objects; every 0.5 s took 7 % of a worker's time
 _YOUNG: Final = 1  # generation
 _log = logging.getLogger(__name__)
-Crash = Callable[[BaseException], None]
-
-
-Make = Callable[[LiveConfig, CollectorRegistry, Crash], "ConsumerService"]
-
-
-async def guarded(work: Coroutine[Any, Any, None], crash: Crash) -> None:
-    """Await background work; end the process if it fails."""
-    try:
-        await work
-    except Exception as error:
-        crash(error)
-        raise
+Make = Callable[[LiveConfig, CollectorRegistry, Crash], ConsumerService]
 
 
 class Collector:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from stream_app.adapters.kafka.refusals import refusals
-from stream_app.config import LiveConfig, kafka_python_options
+from stream_app.config import LiveConfig, client_options
 
 MAX_REQUEST_BYTES: Final = 1 << 20  # maximum size of a record by the default settings of a broker
 _STOP_SECONDS: Final = 3.0  # to send the last records
@@ -50,7 +50,7 @@ async def start_producer(config: LiveConfig, *, idempotent: bool = True) -> Prod
             a record, but a rejected record does not block the following ones.
     """
     producer = Producer(
-        **kafka_python_options(config.kafka),
+        **client_options(config.kafka),
         enable_idempotence=idempotent,
         acks="all",
         linger_ms=_LINGER_MS,

@@ -15,7 +15,7 @@ import structlog
 from stream_app.core.stall import Progress, Stall
 from stream_app.errors import Stalled
 
-LOG_SECONDS: Final = 5.0  # timeout for logging: another thread may hang while it holds the logging lock
+LOG_SECONDS: Final = 5.0  # timeout for logging the stacks: the disk may hang, or a thread that holds the logging lock
 _CHECKS: Final = 10  # per stall timeout
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -55,12 +55,17 @@ class Watchdog(threading.Thread):
 
 
 def end_process(stalled: Stalled) -> None:
-    """Log the stacks of all threads, then exit with the error's exit status."""
-    extra = {"problem": str(stalled), "threads": thread_dump()}
-    logging = threading.Thread(target=_log.critical, args=("Stalled",), kwargs=extra, daemon=True)
-    logging.start()
-    logging.join(LOG_SECONDS)
-    os._exit(stalled.exit_code)
+    """Log the stacks of all threads, then exit with the error's exit status, even if logging fails or hangs."""
+    try:
+        logging = threading.Thread(target=_log_stacks, args=(stalled,), daemon=True)
+        logging.start()
+        logging.join(LOG_SECONDS)
+    finally:
+        os._exit(stalled.exit_code)
+
+
+def _log_stacks(stalled: Stalled) -> None:
+    _log.critical("Stalled", problem=str(stalled), threads=thread_dump())
 
 
 def thread_dump() -> str:

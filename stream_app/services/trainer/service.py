@@ -23,12 +23,13 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
 from stream_app.core.training.trainer import Trainer
-from stream_app.core.units import NEVER
+from stream_app.core.units import NEVER, SECOND_US
 from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
+from stream_app.services.runtime.wall_clock import now_us
 from stream_app.services.trainer.quality_publisher import QualityPublisher
 
 _log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class TrainerService(SingletonService):
         super()._report(health)
         self._metrics.missing.set(len(self.training.lacking))
         if self.training.through != NEVER:
-            self._metrics.last_round.set(self.training.through / 1e6)
+            self._metrics.last_round.set(self.training.through / SECOND_US)
         self._metrics.version.set(self.training.churn_model.version)
         self._quality.update(self.training)
 
@@ -147,7 +148,7 @@ class TrainerService(SingletonService):
             examples=churn_model.examples,
             stored_bytes=len(stored),
             shares=churn_model.shares(),
-            created_at=time.time_ns() // 1_000,
+            created_at=now_us(),
         )
         checkpoint = self.training.checkpoint(stored)
         outcome = await self._stores.models.checkpoint(

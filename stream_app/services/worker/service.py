@@ -18,10 +18,10 @@ from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.stall import Progress
-from stream_app.core.units import SECOND_US
+from stream_app.core.units import MILLISECOND_US, SECOND_US
 from stream_app.services.runtime.consumer_service import ConsumerService
+from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.partition_tasks import PartitionTasks
@@ -55,7 +55,7 @@ class WorkerService(ConsumerService):
             roles=ROLES,
             group=config.kafka.group,
             instance=config.worker.instance,
-            fetch_max_wait_ms=config.kafka.fetch_max_wait // 1_000,
+            fetch_max_wait_ms=config.kafka.fetch_max_wait // MILLISECOND_US,
             fetch_min_bytes=config.kafka.fetch_min_bytes,
             max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
         )

@@ -14,8 +14,8 @@ from stream_app.adapters.kafka.faust_transport import Fetched
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import PartitionTask
 from stream_app.ports import ModelStore, StateStore
+from stream_app.services.runtime.crash import Crash, guarded
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from stream_app.services.runtime.process import Crash, guarded
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 

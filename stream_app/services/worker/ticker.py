@@ -11,7 +11,7 @@ from stream_app.adapters.kafka.refusals import FIX_TOPIC, REFUSED, refusals
 from stream_app.core.messages.schema import Tick, encode_message
 from stream_app.core.schedule import Moment, due_ticks
 from stream_app.core.settings import Settings
-from stream_app.core.units import from_micros
+from stream_app.core.units import MILLISECOND_US, from_micros
 from stream_app.ports import Lease, ModelStore
 from stream_app.services.runtime.outbox_relay import REMIND_SECONDS
 from stream_app.services.runtime.producer import RecordProducer
@@ -51,7 +51,7 @@ class Ticker:
     ) -> None:
         self._lease, self._models, self._producer = lease, models, producer
         self._topic, self._partitions, self._settings = topic, partitions, settings
-        self._holder, self._every, self._ttl_ms = holder, every, ttl // 1_000
+        self._holder, self._every, self._ttl_ms = holder, every, ttl // MILLISECOND_US
         self.owner = False
         self.refused = ""  # problem and remedy, while the topic rejects ticks
         self._reminded = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,13 @@ ALL = {path: command for name in COMMANDS for path, command in subcommands(impor
 
 def test_every_module_is_a_command_or_a_group() -> None:
     assert {path.stem for path in MODULES.glob("*.py")} - SUPPORT == {entry.module for entry in COMMANDS.values()}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.module == name])
+def test_the_first_line_of_a_module_names_its_command(name: str) -> None:
+    module = import_module(f"stream_app.cli.{name}")
+    noun = "commands" if hasattr(module, "app") else "command"
+    assert re.match(rf"The `stream-app {name}` {noun}[.,]", module.__doc__ or "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

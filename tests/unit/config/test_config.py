@@ -17,8 +17,8 @@ from stream_app.config import (
     OUTPUTS,
     Shop,
     Topics,
+    client_options,
     confluent_options,
-    kafka_python_options,
     load_config,
 )
 from stream_app.config.listing import rows
@@ -224,8 +224,8 @@ def test_passwords_are_known_to_the_clients_and_never_shown(tmp_path: Path) -> N
     assert PASSWORD not in shown(config)
     assert (config.redis.url, config.redis.secret()) == ("redis://user@redis:7000/1", PASSWORD + "!")
     assert confluent_options(config.kafka)["sasl.password"] == PASSWORD
-    assert kafka_python_options(config.kafka)["sasl_plain_password"] == PASSWORD
-    assert kafka_python_options(config.kafka)["ssl_context"].check_hostname
+    assert client_options(config.kafka)["sasl_plain_password"] == PASSWORD
+    assert client_options(config.kafka)["ssl_context"].check_hostname
 
 
 def test_a_password_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from stream_app.adapters.http.probe import why_not_ready
 from stream_app.cli import app
 from stream_app.cli.health import port_of
 from stream_app.cli.shop import possible_plans
-from stream_app.config import LiveConfig, load_config
+from stream_app.config import PORT_OFFSETS, LiveConfig, load_config
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.receiver import Inbox, serve
 from stream_app.demo.secrets import new_secret, write_missing
@@ -170,6 +170,12 @@ def test_a_port_that_is_taken_is_told() -> None:
 # --- secrets -------------------------------------------------------------------------------------------------------
 
 
+def test_a_message_without_a_title_shows_its_text() -> None:
+    inbox = Inbox(Verifier(webhook_key(SECRET)), unsigned="/chat")
+    shown = [inbox.take("/chat", {}, body) for body in (b'{"data":{"message":{"plain":"Call c1"}}}', b'{"data":[7]}')]
+    assert [(one.title, one.text) for one in shown] == [("", "Call c1"), ("", "")]
+
+
 @pytest.mark.parametrize("reference", ["env:", "file:", "whsec_plain", "env:NOT_THERE", "file:/not/there"])
 def test_a_reference_that_leads_nowhere_is_refused_and_never_shown_as_a_secret(reference: str) -> None:
     with pytest.raises(BadSecret) as raised:
@@ -221,7 +227,7 @@ def test_health_asks_where_the_settings_say_and_tells_why_not(monkeypatch: pytes
 
 
 def test_each_service_has_a_port_of_its_own_and_an_unknown_one_none() -> None:
-    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + 4
+    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + PORT_OFFSETS["shop"]
     ports = [port_of(name, LiveConfig()) for name in ("worker", "trainer", "allocator", "shop", "receiver")]
     assert len(set(ports)) == 5
     with pytest.raises(BadOption):

@@ -94,7 +94,7 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
     [
         (
             "mode: on\n",
-            "channels.yaml, line 1: mode is invalid: input should be 'shadow' or 'live'. See docs/reference",
+            "channels.yaml, line 1: mode is True. Use 'shadow' or 'live'. See docs/reference",
         ),
         ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/reference/delivery.md."),
         ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: mode is given twice. Keep one of them."),
@@ -102,8 +102,10 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
         ("digest:\n  settle: 60\n", "channels.yaml, line 2: digest.settle is 60, which has no unit. Use 250ms, 10s"),
         (
             "digest:\n  hour: 24\n",
-            "line 2: digest.hour is invalid: input should be less than or equal to 23.",
+            "line 2: digest.hour is 24, which is too large. The maximum is 23.",
         ),
+        ("digest:\n  hour: nine\n", "line 2: digest.hour is not a whole number. Write it in decimal digits"),
+        ("keep_at_most: 0\n", "line 1: keep_at_most is 0, which is too small. Use a number above 0."),
         ("channels: {team: {kind: x", "channels.yaml, line 1: the file is not YAML: "),
         (f"{CHANNEL}    langauge: zh\n", "line 5: channels.team.langauge is unknown. Did you mean language?"),
         (f"{CHANNEL}    quiet_hours: 22-8\n", "line 5: channels.team.quiet_hours is '22-8'. Write it as 22:00-08:00."),
@@ -120,6 +122,8 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
             "channels.team.secret names the file /nowhere, which cannot be read.",
         ),
         (f"{CHANNEL}    old_secrets: [env:DING_URL]\n", "line 5: channels.team.old_secrets is not used by dingtalk."),
+        (f"{CHANNEL}    old_secrets: [env:NO, 7]\n", "line 5: channels.team.old_secrets[1] is not a text."),
+        (f"{CHANNEL}    allow_private: maybe\n", "line 5: channels.team.allow_private is not true or false. Use true"),
         (f"{CHANNEL}    timeout: 1h\n", "line 5: channels.team.timeout is out of range. Use 100ms to 1m"),
         (
             "channels:\n  team:\n    kind: dingtalk\n    url: https://d.example/?access_token=t0ken\n",

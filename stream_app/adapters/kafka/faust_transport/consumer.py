@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import Consumer
@@ -13,11 +13,9 @@ from faust.types.tuples import ack_lock
 from mode.services import Service
 from mode.utils.futures import notify
 
+from stream_app.adapters.kafka.faust_transport.configured import ConfiguredTransport
 from stream_app.adapters.kafka.faust_transport.fetcher import Fetched
 from stream_app.adapters.kafka.faust_transport.thread import REBALANCE_PAUSE_SECONDS, FetchThread
-
-if TYPE_CHECKING:
-    from stream_app.adapters.kafka.faust_transport.transport import BatchingTransport
 
 # A crashed fetch thread may never answer, and the app would wait for it forever. Offsets committed to Kafka are only
 # used to display lag.
@@ -38,7 +36,7 @@ class BatchingConsumer(Consumer):
     that the transport's `positions` returned. Fetching therefore always resumes from there.
     """
 
-    transport: BatchingTransport
+    transport: ConfiguredTransport
     _thread: FetchThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,6 +61,10 @@ class BatchingConsumer(Consumer):
         """Stop delivering messages; undelivered records will be fetched again."""
         super().stop_flow()
         self._forget_positions()
+        self.wake()
+
+    def wake(self) -> None:
+        """End a waiting fetch. Thread-safe."""
         self._thread.wake()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

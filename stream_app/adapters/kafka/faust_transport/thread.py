@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiokafka
 from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
+from stream_app.adapters.kafka.faust_transport.configured import ConfiguredTransport
 from stream_app.adapters.kafka.faust_transport.fetcher import Fetched, drain, responding
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.errors import HistoryGone, PositionAhead
-
-if TYPE_CHECKING:
-    from stream_app.adapters.kafka.faust_transport.transport import BatchingTransport
 
 # While fetched records of a broker's partitions wait to be taken, aiokafka delays the next fetch by this time and then
 # sends it without those partitions. With the default of 0.1 s, one held-back partition delays all others. With
@@ -30,7 +28,7 @@ REBALANCE_PAUSE_SECONDS = 0.01
 class FetchThread(AIOKafkaConsumerThread):
     """Faust consumer thread that returns all records of some partitions instead of single records."""
 
-    transport: BatchingTransport
+    transport: ConfiguredTransport
     _ends: dict[TP, int]  # position at the end of each partition's last `Fetched`
     _caught_up: dict[TP, int]  # position at which each partition was last reported as caught up
     wakes: int  # number of calls of `wake`; reveals a call between choosing partitions and waiting

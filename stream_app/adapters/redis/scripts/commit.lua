@@ -3,7 +3,7 @@
 -- KEYS[1]  meta, a hash; keys.py lists its fields
 -- KEYS[2]  states, a hash: customer -> state
 -- KEYS[3]  outbox, a list of undelivered records; the last one has the number `sequence`
--- KEYS[4]  episodes, a hash: id of an open alert, or id with `:work` -> note (core/alerts/staff_actions.py)
+-- KEYS[4]  alerts, a hash: id of an open alert, or id with `:work` -> note (core/alerts/staff_actions.py)
 -- ARGV[1]  instance
 -- ARGV[2]  epoch
 -- ARGV[3]  id of the batch, unique within the epoch
@@ -22,7 +22,7 @@
 local DONE, ALREADY_DONE, FENCED, WRONG_BASE, INCOMPLETE = 0, 1, 2, 3, 4
 local SLICE = 4000  -- values per call: Lua's `unpack` fails at about 8000; even, so that pairs stay together
 
-local meta, states, outbox, episodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local meta, states, outbox, alerts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local stored = redis.call('HMGET', meta, 'epoch:' .. ARGV[1], 'last_epoch', 'last_batch', 'last_first', 'position', 'sequence',
   'count:states', 'count:outbox', 'count:episodes')
 
@@ -43,7 +43,7 @@ end
 
 -- 4. The other keys must have as many entries as after the last commit. A key of the wrong type fails here.
 local waiting = redis.call('LLEN', outbox)
-local found = {redis.call('HLEN', states), waiting, redis.call('HLEN', episodes)}
+local found = {redis.call('HLEN', states), waiting, redis.call('HLEN', alerts)}
 for place = 1, #found do
   if stored[6 + place] and tonumber(stored[6 + place]) ~= found[place] then
     return {INCOMPLETE, 0}
@@ -76,9 +76,9 @@ write('HSET', states, pairs_)
 write('RPUSH', outbox, records)
 for place = 1, #notes, 2 do
   if notes[place + 1] == '' then
-    redis.call('HDEL', episodes, notes[place])
+    redis.call('HDEL', alerts, notes[place])
   else
-    redis.call('HSET', episodes, notes[place], notes[place + 1])
+    redis.call('HSET', alerts, notes[place], notes[place + 1])
   end
 end
 
@@ -92,7 +92,7 @@ end
 redis.call('HSET', meta, 'position', ARGV[5], 'summary', ARGV[6], 'sequence', string.format('%.0f', sequence + #records),
   'last_epoch', ARGV[2], 'last_batch', ARGV[3], 'last_first', string.format('%.0f', sequence + 1),
   'count:states', redis.call('HLEN', states), 'count:outbox', redis.call('LLEN', outbox),
-  'count:episodes', redis.call('HLEN', episodes))
+  'count:episodes', redis.call('HLEN', alerts))
 if ARGV[11] == '' then
   redis.call('HDEL', meta, 'digest')
 else

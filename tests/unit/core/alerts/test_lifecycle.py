@@ -1,4 +1,4 @@
-"""The policy of alerts: who is nominated, how many episodes are opened, and when one ends."""
+"""How alerts open and close: which customers become candidates, how many alerts open, and when one closes."""
 
 from __future__ import annotations
 

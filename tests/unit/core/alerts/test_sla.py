@@ -1,4 +1,4 @@
-"""Urgent cases in the hands of the staff: worked on like episodes, and ended once, by whoever is first."""
+"""Urgent cases in the hands of the staff: worked on like alerts, and closed once, by the first who does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the staff says of an episode: applied once, by its owner, and told with its outcome and cause."""
+"""What the staff says about an alert: applied once, by its owner, and published with its outcome and cause."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def with_episode() -> tuple[PartitionTask, dict[str, bytes]]:
 
 
 def noted(steps: list[Step], before: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What is stored of open episodes after some commits."""
+    """What is stored of open alerts after some commits."""
     stored = dict(before)
     for step in steps:
         stored |= step.commit.alerts

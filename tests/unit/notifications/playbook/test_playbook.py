@@ -124,7 +124,7 @@ def test_of_several_segments_the_first_with_an_entry_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "field", "says"),
     [
-        ("", 1, "the file", "is not a mapping"),
+        ("", 1, "the file", "is empty. Start with `causes:`"),
         ("causes:\n  price: [", 2, "the file", "is not YAML"),
         ("- a\n", 1, "the file", "is not a mapping"),
         ("reasons: {}\n", 1, "reasons", "is unknown. Use one of: limits, never, causes"),
@@ -142,23 +142,30 @@ def test_of_several_segments_the_first_with_an_entry_counts() -> None:
             "causes.price.vip.steps",
             "few entries. The minimum is 1",
         ),
-        ("causes:\n  price:\n    vip:\n      steps: [{en: Call}]\n", 4, "causes.price.vip.steps.0.zh", "is missing"),
+        ("causes:\n  price:\n    vip:\n      steps: [{en: Call}]\n", 4, "causes.price.vip.steps[0].zh", "is missing"),
         (
             "causes:\n  price:\n    vip:\n      steps:\n        - {en: Call, zh: ''}\n",
             5,
-            "causes.price.vip.steps.0.zh",
+            "causes.price.vip.steps[0].zh",
             "is empty",
         ),
-        ("causes:\n  price:\n    vip:\n      steps: [{en: 12, zh: 致电}]\n", 4, "steps.0.en", "Put it in quotes"),
+        ("causes:\n  price:\n    vip:\n      steps: [{en: 12, zh: 致电}]\n", 4, "steps[0].en", "Put it in quotes"),
         (
             "causes:\n  price:\n    vip:\n      channels: [fax]\n",
             4,
-            "vip.channels.0",
-            "should be 'phone', 'chat'",
+            "vip.channels[0]",
+            "is 'fax'. Use 'phone', 'chat'",
         ),
         ("causes:\n  price:\n    vip: {}\n    vip: {}\n", 4, "causes.price.vip", "is given twice"),
-        ("limits:\n  contacts_a_week: 9\n", 2, "limits.contacts_a_week", "input should be less than or equal to 7"),
-        ("limits:\n  phone_from: .nan\n", 2, "limits.phone_from", "input should be less than or equal to"),
+        ("limits:\n  contacts_a_week: 9\n", 2, "limits.contacts_a_week", "is 9, which is too large. The maximum is 7."),
+        ("limits:\n  contacts_a_week: 0\n", 2, "limits.contacts_a_week", "is 0, which is too small. The minimum is 1."),
+        ("limits:\n  contacts_a_week: 1.5\n", 2, "limits.contacts_a_week", "is not a whole number. Write it in"),
+        ("limits:\n  contacts_a_week: '1'\n", 2, "limits.contacts_a_week", "is not a whole number. Write it in"),
+        ("limits:\n  phone_from: true\n", 2, "limits.phone_from", "is not a plain number. Write it in decimal digits"),
+        ("limits:\n  phone_from: .nan\n", 2, "limits.phone_from", "is not a plain number. Write it in decimal digits"),
+        ("limits:\n  phone_from: -.inf\n", 2, "limits.phone_from", "is not a plain number. Write it in decimal"),
+        ("limits:\n  phone_from: 2.0e+9\n", 2, "limits.phone_from", "The maximum is 1,000,000,000."),
+        (f"never: [{{en: {'a' * 201}, zh: 好}}]\n", 1, "never[0].en", "has 201 characters. The maximum is 200."),
         ("limits: 7\n", 1, "limits", "is not a mapping"),
         ("never: {en: a, zh: b}\n", 1, "never", "is not a list. Write one item per line"),
         (
@@ -185,6 +192,10 @@ def test_whatever_is_wrong_is_told_with_line_field_and_remedy(
     assert field in str(caught.value.facts["field"])
     assert says in str(caught.value)
     assert caught.value.facts["remedy"]
+
+
+def test_a_whole_number_may_have_a_decimal_point(tmp_path: Path) -> None:
+    assert load_playbook(own(tmp_path, "limits:\n  contacts_a_week: 2.0\n")).limits.contacts_a_week == 2
 
 
 def test_a_file_that_cannot_be_read_is_told_too(tmp_path: Path) -> None:

@@ -34,8 +34,9 @@ from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.messages.writer import MessageWriter
 from stream_app.ports import Outcome
 from stream_app.services.notifier.commits import Commits
-from stream_app.services.notifier.requests import Requests, now_us
+from stream_app.services.notifier.requests import Requests
 from stream_app.services.notifier.sender import Sender
+from stream_app.services.runtime.wall_clock import now_us
 from tests.fakes import MemoryDeliveryStore, StoredDeliveries
 
 
