@@ -103,7 +103,9 @@ class DemoState:
         return (after - before) / (last - first) if last > first else 0.0
 
     def record_services(self, seconds: float, services: dict[str, ServiceStatus]) -> None:
-        """Record the status of all services."""
+        """Record the status of all services. One that has not answered keeps its figures."""
+        for name, status in services.items():
+            status.figures = status.figures or self.services.get(name, status).figures
         self.services = services
         self._polled_at = seconds
         self._ready_at |= {name: seconds for name, status in services.items() if status.ready}

@@ -49,9 +49,9 @@ def phase_text(translator: Translator, shop: ShopSimulation, plan: Plan) -> str:
 
 
 def silence_text(translator: Translator, alert: AlertOpened) -> str:
-    """Return the days since a customer's last order, compared with their usual gap."""
+    """Return the days since a customer's last order, compared with their usual gap if it is exceeded."""
     days = translator.number(alert.silent_days)
-    if not alert.usual_gap_days:
+    if not alert.usual_gap_days or alert.silent_days < alert.usual_gap_days:
         return translator.text("alerts.once", days=days)
     times = translator.number(alert.silent_days / alert.usual_gap_days, 1)
     return translator.text("alerts.gaps", days=days, times=times)

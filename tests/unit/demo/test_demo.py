@@ -65,6 +65,14 @@ def test_rate_and_freshness_are_those_of_the_last_seconds() -> None:
     assert shown.freshness_ms == pytest.approx(20.0)
 
 
+def test_a_service_that_misses_a_poll_keeps_its_figures() -> None:
+    shown = board()
+    shown.record_services(1.0, {"worker": ServiceStatus(True, {"churn_model_version": 7.0})})
+    shown.record_services(2.0, {"worker": ServiceStatus()})
+    assert not shown.services["worker"].ready
+    assert shown.figure("worker", "churn_model_version") == 7.0
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (200, 60)])
 @pytest.mark.parametrize("phase", list(Phase))
