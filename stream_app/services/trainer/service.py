@@ -70,6 +70,7 @@ class TrainerService(SingletonService):
         else:
             self._number = latest[0]
             self.training = Trainer.restored(latest[1], partitions, settings.horizon, settings.capacity)
+        self.training.churn_model.track_lost(settings)
         version = self.training.churn_model.version
         _log.info("Checkpoint restored", extra={"version": version, "checkpoint": self._number})
 
