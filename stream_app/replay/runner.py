@@ -60,8 +60,7 @@ class Replay:
     def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
         self.settings = settings
         self.partitions = [PartitionProcessor(settings, complaint_reader()) for _ in range(partitions)]
-        self.churn_model = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
-        self.churn_model.track_lost(settings)
+        self.churn_model = ChurnModel.of(settings)
         self.outcome = Outcome(DecisionColumns(self.churn_model.names))
         self._on_progress = on_progress or (lambda _events, _decisions: None)
         self._matured: list[Matured] = []

@@ -67,6 +67,13 @@ class ChurnModel:
         self.churned = self.retained = 0
         self.importances = dict.fromkeys(NAMES, 0.0)
 
+    @classmethod
+    def of(cls, settings: Settings) -> ChurnModel:
+        """Return the untrained model of a shop."""
+        churn_model = cls(settings.horizon, settings.decide_every, settings.seed)
+        churn_model.track_lost(settings)
+        return churn_model
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns of `Scores.log_odds`."""

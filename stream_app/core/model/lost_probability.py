@@ -25,7 +25,7 @@ from stream_app.core.model.labels import Pending
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 
-MAX_STEPS: Final = 26  # number of steps that the time until `lost_after` is divided into, at most
+MAX_STEPS: Final = 26  # number of steps until `lost_after`; more only if a step would not fit into the horizon
 BINS: Final = 24  # bins of the log-odds, each 0.5 wide
 _LIMIT: Final = BINS / 4  # log-odds beyond it are counted in the outermost bins
 _RIDGE: Final = 10.0  # precision of the coefficients' prior around 0
@@ -35,10 +35,17 @@ _RECENCY: Final = NAMES.index("recency")
 
 
 class Ended(NamedTuple):
-    """A step of a silence that has ended: the decision it is counted from, and how many steps later it began."""
+    """A step of a silence that has ended.
+
+    Attributes:
+        pending: the decision it is counted from.
+        lead: number of steps from the decision to its begin.
+        returned: whether the customer had returned when it ended.
+    """
 
     pending: Pending
     lead: int
+    returned: bool
 
 
 @dataclass(frozen=True)
@@ -57,14 +64,15 @@ class StepGrid:
 
     @classmethod
     def of(cls, settings: Settings) -> StepGrid:
-        """Return the finest grid with at most MAX_STEPS steps.
+        """Return the finest grid with at most MAX_STEPS steps, or the coarsest whose steps fit into the horizon.
 
         >>> grid = StepGrid.of(Settings(horizon=60 * DAY_US, decide_every=7 * DAY_US, lost_after=180 * DAY_US))
         >>> grid.step // DAY_US, grid.steps, grid.leads
         (7, 26, 8)
         """
         period, lost_after = settings.decide_every, settings.lost_after_or_default
-        return cls(-(-lost_after // (MAX_STEPS * period)) * period, settings.horizon, lost_after)
+        periods = min(-(-lost_after // (MAX_STEPS * period)), settings.horizon // period)
+        return cls(periods * period, settings.horizon, lost_after)
 
     @property
     def steps(self) -> int:
@@ -74,7 +82,7 @@ class StepGrid:
     @property
     def leads(self) -> int:
         """Number of steps that are counted from one decision: those within the horizon."""
-        return max(self.horizon // self.step, 1)
+        return self.horizon // self.step
 
     @property
     def cells(self) -> int:
@@ -92,7 +100,7 @@ class StepGrid:
         silence = (silent_days * DAY_US / self.step).astype(np.int64)
         bins = np.floor(2.0 * (_log_odds(np.array([one.probability for one in decisions])) + _LIMIT))
         cells = (silence * self.leads + leads) * BINS + np.clip(bins, 0, BINS - 1).astype(np.int64)
-        return np.where((silence + leads < self.steps) & (leads < self.leads), cells, -1)
+        return np.where(silence + leads < self.steps, cells, -1)
 
 
 class StepCounts:
@@ -114,7 +122,7 @@ class StepCounts:
             return
         decisions = [one.pending for one in ended]
         codes = grid.codes(decisions, np.array([one.lead for one in ended], dtype=np.int64))
-        returned = np.array([one.returned for one in decisions])
+        returned = np.array([one.returned for one in ended])
         for counter, chosen in ((self.ended, codes[codes >= 0]), (self.returned, codes[(codes >= 0) & returned])):
             counter.update(
                 dict(zip(*(column.tolist() for column in np.unique(chosen, return_counts=True)), strict=True))

@@ -184,7 +184,7 @@ def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: in
         shop_id=record.shop_id,
         urgent=urgent,
         explanation=record.explanation,
-        lost_probability=record.lost_probability or None,
+        lost_probability=record.lost_probability if record.act_by else None,
         act_by=from_micros(record.act_by) if record.act_by else None,
     )
 

@@ -108,13 +108,17 @@ class DueDecisions:
         self._set_timer(customer, due + self._settings.decide_every)
 
     def _end_steps(self, customer: Customer, due: int, grid: StepGrid) -> None:
-        """End the current step of the customer's silence, for each earlier decision that it can be counted from."""
+        """End a step of the customer's silence, for each decision within the horizon that began one.
+
+        Decisions older than the horizon may still wait for their label; how long depends on batch boundaries.
+        """
         period = self._settings.decide_every
         if not grid.begins_step(due, period):
             return
         for pending in customer.waiting:
-            if not pending.counted and grid.begins_step(pending.decided_at, period):
-                self._ended.append(Ended(pending, (due - pending.decided_at) // grid.step - 1))
+            age = due - pending.decided_at
+            if age <= grid.horizon and not pending.counted and grid.begins_step(pending.decided_at, period):
+                self._ended.append(Ended(pending, age // grid.step - 1, pending.returned))
                 pending.counted = pending.returned
 
     def take_steps(self) -> StepCounts:

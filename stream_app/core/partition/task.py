@@ -275,10 +275,10 @@ class PartitionTask:
     def _send_candidates(self, at: int, model: Model, step: Step) -> None:
         self.processor.alerts.close_stale(at)
         selection = self.processor.alerts.candidates
-        candidates = [selection.explained(one) for one in selection.best(at, model)]
+        best = selection.best(at, model)
         if not self._settings.opens_alerts(at):
-            step.suppressed, candidates = len(candidates), []
-        step.outbox += outbox.candidate_batches(self.number, at, candidates)
+            step.suppressed, best = len(best), []
+        step.outbox += outbox.candidate_batches(self.number, at, [selection.explained(one) for one in best])
 
     def _seal(self, step: Step) -> None:
         processor, summary, changed = self.processor, self.summary, self.processor.working_set.take_changed()

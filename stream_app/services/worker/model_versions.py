@@ -37,8 +37,7 @@ class ModelVersions:
         self._given_up: set[int] = set()  # versions that never appeared; they are not waited for again
         self._kept: OrderedDict[int, ChurnModel] = OrderedDict()
         self._settings = settings
-        self._prior = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
-        self._prior.track_lost(settings)
+        self._prior = ChurnModel.of(settings)
 
     async def get(self, version: int) -> ChurnModel:
         """Return the model of a version, or the nearest earlier one if it is no longer kept.
