@@ -77,12 +77,17 @@ class Alert:
         return self.candidate.explanation.segment or self.segment
 
     def without_explanation(self) -> Alert:
-        """Return a copy of the alert without its explanation, keeping the most likely cause and the segment."""
+        """Return a copy of the alert as it is stored, keeping the most likely cause and the segment.
+
+        Like the explanation, the lost probability and the latest time of a call are needed only when the alert opens.
+        """
         return replace(
             self,
             cause=self.likeliest_cause,
             segment=self.opening_segment,
-            candidate=replace(self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED),
+            candidate=replace(
+                self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED, lost_probability=0.0, act_by=0
+            ),
         )
 
 
