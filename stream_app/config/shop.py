@@ -82,7 +82,9 @@ class Shop(Section):
         "开启预警需要连续两次高分，两次评分至少相隔该时长",
     )
     alert_above: float = _rule(
-        "alert_above", "Churn probability that both scores must exceed.", "两次评分都须超过的流失概率"
+        "alert_above",
+        "Churn probability that both scores must exceed, if alerts are ranked by risk.",
+        "按风险选取客户时，两次评分都须超过的流失概率",
     )
     rank_by: str = _rule(
         "rank_by",
