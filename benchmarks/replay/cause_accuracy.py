@@ -46,6 +46,10 @@ class BaselineModel:
         nothing = np.zeros((n, len(NAMES)), dtype=np.float16)
         return Scores(nothing, np.zeros((n, len(EXPERTS)), dtype=np.float32), self.score(view), PRIOR_SOURCE, 0)
 
+    def lost_probability(self, silent_days: Floats, churn_probability: Floats) -> Floats:
+        """Raise NotImplementedError, since no calls are planned."""
+        raise NotImplementedError
+
     def score(self, view: StateFrame) -> Floats:
         """Return probabilities of churn."""
         return probability_of(bg_nbd_log_odds(view))

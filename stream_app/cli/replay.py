@@ -39,6 +39,7 @@ _DURATIONS: Final = (
     "decide_every",
     "lateness",
     "lost_after",
+    "act_before",
     "alert_lifetime",
     "agreement",
 )
@@ -76,7 +77,18 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         int | None, typer.Option(help="Maximum number of new alerts per working day. Default: 30.")
     ] = None,
     rank_by: Annotated[
-        str | None, typer.Option(help="Ranking of alerts: risk, or worth (risk × money). Default: risk.")
+        str | None,
+        typer.Option(
+            help="Which customers to call: those at the highest risk (risk), or a plan of the calls that reach the"
+            " most revenue (worth) or people (reach) in time. Default: risk."
+        ),
+    ] = None,
+    act_before: Annotated[
+        str | None,
+        typer.Option(
+            help="How long before a customer counts as lost a call must come, with --rank-by worth or reach. Default: a"
+            " quarter of --lost-after."
+        ),
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
     partitions: Annotated[int, typer.Option(min=1, max=1024, help="Number of partitions, as in Kafka.")] = 1,
@@ -100,6 +112,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         "zone": zone,
         "capacity": capacity,
         "rank_by": rank_by,
+        "act_before": act_before,
         "seed": seed,
     }
     from stream_app.replay.session import check_rejected, replay_log

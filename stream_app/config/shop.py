@@ -82,10 +82,20 @@ class Shop(Section):
         "开启预警需要连续两次高分，两次评分至少相隔该时长",
     )
     alert_above: float = _rule(
-        "alert_above", "Churn probability that both scores must exceed.", "两次评分都须超过的流失概率"
+        "alert_above",
+        "Churn probability that both scores must exceed, if alerts are ranked by risk.",
+        "按风险选取客户时，两次评分都须超过的流失概率",
     )
     rank_by: str = _rule(
-        "rank_by", "Ranking of alerts: risk, or worth (risk × money).", "预警排序：risk 按风险，worth 按风险 × 金额"
+        "rank_by",
+        "Which customers to call: risk for those at the highest risk, worth or reach for a plan of the calls that reach"
+        " the most revenue or people in time.",
+        "选取外呼客户的方式：risk 取风险最高者；worth、reach 规划外呼，使及时触达的金额或人数最多",
+    )
+    act_before: ShopSpan = _rule(
+        "act_before",
+        "How long before a customer counts as lost a call must come, if calls are planned. 0: a quarter of lost_after.",
+        "规划外呼时，最迟须在客户算作流失前多久联系；0 表示 lost_after 的四分之一",
     )
     fallen_odds: float = _rule(
         "fallen_odds",

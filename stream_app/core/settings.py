@@ -62,7 +62,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     alert_lifetime: int = 14 * DAY_US  # alerts expire after this time
     agreement: int = DAY_US  # two scores at least this far apart must agree before an alert opens
     alert_above: float = 0.5  # both scores must exceed this probability
-    rank_by: str = "risk"  # risk: churn probability; worth: churn probability × monthly revenue of the customer
+    # risk: the highest churn probabilities; worth, reach: a plan of calls by revenue or people that they reach in time
+    rank_by: str = "risk"
+    act_before: int = 0  # how long before a customer would be lost a call must come; 0: a quarter of lost_after
     fallen_odds: float = 0.5  # an alert closes when the odds fall below this share of the odds at which it opened
     answer_within: int = DAY_US  # an unanswered complaint older than this opens an urgent alert; 0: never
     solve_within: int = 3 * DAY_US  # an unsolved complaint older than this does the same; 0: never
@@ -76,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         for name in ("horizon", "active_window", "decide_every", "capacity", "alert_lifetime", "fallen_odds"):
             if getattr(self, name) <= 0:
                 refuse(name, "is not greater than zero", "Use a positive number.")
-        for name in ("lost_after", "agreement", "answer_within", "solve_within"):
+        for name in ("lost_after", "act_before", "agreement", "answer_within", "solve_within"):
             if getattr(self, name) < 0:
                 refuse(name, "is negative", "Use 0 or more.")
         self._check_times()
@@ -102,8 +104,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("order_action", f"is {self.order_action!r}", "Use placed or paid.")
         if not 0.0 <= self.alert_above < 1.0:
             refuse("alert_above", "is not a probability below 1", "Use a value from 0 to less than 1.")
-        if self.rank_by not in ("risk", "worth"):
-            refuse("rank_by", f"is {self.rank_by!r}", "Use risk or worth.")
+        if self.rank_by not in ("risk", "worth", "reach"):
+            refuse("rank_by", f"is {self.rank_by!r}", "Use risk, worth or reach.")
+        if self.act_before >= self.lost_after_or_default:
+            refuse("act_before", "is not shorter than lost_after", "Use, for example, a quarter of lost_after.")
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
                 refuse(name, problem, "Use causes from docs/reference/causes.md, with shares that sum to 1.")
@@ -127,6 +131,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def lost_after_or_default(self) -> int:
         """Time without an order after which a customer is lost, microseconds."""
         return self.lost_after or self.active_window
+
+    @property
+    def act_before_or_default(self) -> int:
+        """Time before a customer would be lost by which a call must come, microseconds."""
+        return self.act_before or self.lost_after_or_default // 4
+
+    @property
+    def plans_calls(self) -> bool:
+        """Whether alerts are planned by the probability that customers are lost, instead of ranked by risk."""
+        return self.rank_by != "risk"
 
     @cached_property
     def clock(self) -> ZoneInfo:

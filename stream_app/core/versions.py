@@ -46,7 +46,9 @@ SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 
 # Snapshot format -> step that upgrades a churn model of that format in place to the next one, for example by renaming
 # attributes.
-SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {}
+SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {
+    2: lambda model: setattr(model, "lost", None),  # 0.1.1 does not predict which customers are lost
+}
 
 # --- customers -------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.model.scores import Scores
 from stream_app.core.partition.candidates import monthly_worth
@@ -35,8 +36,17 @@ class DecisionColumns:
         """Return the index of a customer, assigned on their first decision or order."""
         return self._customers.setdefault(name, len(self._customers))
 
-    def add(self, decisions: list[Pending], scores: Scores, view: StateFrame, lost_after_days: float) -> None:
+    def add(
+        self,
+        decisions: list[Pending],
+        scores: Scores,
+        view: StateFrame,
+        lost_after_days: float,
+        lost_probability: Floats | None = None,
+    ) -> None:
         """Append the decisions of one step, ordered by (decided_at, customer), and assign them numbers."""
+        if lost_probability is not None:
+            self._append({"lost_probability": lost_probability})
         for index, pending in enumerate(decisions, start=self._count):
             pending.index = index
         self._count += len(decisions)
@@ -88,6 +98,9 @@ class DecisionColumns:
             experts=experts,
             stage=self._column("stage", np.int8),
             **{name: self._column(name, np.float64) for name in _FLOATS},
+            lost_probability=self._column("lost_probability", np.float64)
+            if "lost_probability" in self._chunks
+            else None,
         )
 
     def _append(self, columns: dict[str, npt.NDArray[Any]]) -> None:

@@ -17,6 +17,7 @@ from stream_app.core.arrays import Ints
 from stream_app.core.units import DAY_US, SECOND_US, from_micros
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
+LOST_COLUMN: Final = "lost_probability"  # last column, only if calls are planned
 PREDICTION_COLUMNS: Final = (
     "customer_id",
     "decided_at",
@@ -40,9 +41,10 @@ def instant(at: int) -> str:
 
 def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
     """Yield blocks of rows of predictions.csv as text. Rows without a label have empty `label` and `matured_at`."""
-    order = decisions.in_order(np.arange(len(decisions.label)))
+    order, lost = decisions.in_order(np.arange(len(decisions.label))), decisions.lost_probability
     for start in range(0, len(order), _ROWS):
         rows = order[start : start + _ROWS]
+        planned = [] if lost is None else [[f"{one:.6f}" for one in lost[rows].tolist()]]
         yield list(
             zip(
                 [decisions.customers[index] for index in decisions.customer[rows].tolist()],
@@ -52,6 +54,7 @@ def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
                 _instants(np.where(decisions.label[rows] == OPEN, -1, decisions.matured_at[rows])),
                 [SOURCES[source] for source in decisions.source[rows].tolist()],
                 [str(version) for version in decisions.version[rows].tolist()],
+                *planned,
                 strict=True,
             )
         )
@@ -74,7 +77,7 @@ def write_predictions(decisions: Decisions, path: Path) -> None:
         return
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(PREDICTION_COLUMNS)
+        writer.writerow([*PREDICTION_COLUMNS, *([] if decisions.lost_probability is None else [LOST_COLUMN])])
         for rows in prediction_rows(decisions):
             writer.writerows(rows)
 
@@ -85,18 +88,18 @@ def _write_parquet(decisions: Decisions, path: Path) -> None:
 
     order = decisions.in_order(np.arange(len(decisions.label)))
     still_open = decisions.label[order] == OPEN
-    table = pa.table(
-        {
-            "customer_id": pa.array([decisions.customers[index] for index in decisions.customer[order].tolist()]),
-            "decided_at": pa.array(decisions.decided_at[order], pa.timestamp("us", tz="UTC")),
-            "probability": decisions.probability[order],
-            "label": pa.array(decisions.label[order], mask=still_open),
-            "matured_at": pa.array(decisions.matured_at[order], pa.timestamp("us", tz="UTC"), mask=still_open),
-            "source": pa.array([SOURCES[source] for source in decisions.source[order].tolist()]),
-            "model_version": pa.array(decisions.version[order]),
-        }
-    )
-    pq.write_table(table, path, compression="zstd")
+    columns = {
+        "customer_id": pa.array([decisions.customers[index] for index in decisions.customer[order].tolist()]),
+        "decided_at": pa.array(decisions.decided_at[order], pa.timestamp("us", tz="UTC")),
+        "probability": decisions.probability[order],
+        "label": pa.array(decisions.label[order], mask=still_open),
+        "matured_at": pa.array(decisions.matured_at[order], pa.timestamp("us", tz="UTC"), mask=still_open),
+        "source": pa.array([SOURCES[source] for source in decisions.source[order].tolist()]),
+        "model_version": pa.array(decisions.version[order]),
+    }
+    if decisions.lost_probability is not None:
+        columns[LOST_COLUMN] = decisions.lost_probability[order]
+    pq.write_table(pa.table(columns), path, compression="zstd")
 
 
 def alert_lines(
@@ -142,6 +145,7 @@ def _urgent(breach: SlaBreach) -> dict[str, Any]:
 
 def _details(candidate: AlertCandidate) -> dict[str, Any]:
     explanation = candidate.explanation
+    planned = {"lost_probability": round(candidate.lost_probability, 6), "act_by": instant(candidate.act_by)}
     return {
         "probability": round(candidate.probability, 6),
         "monthly_worth": round(candidate.monthly_worth, 2),
@@ -152,6 +156,7 @@ def _details(candidate: AlertCandidate) -> dict[str, Any]:
         "segment": explanation.segment,
         "causes": {cause.key: cause.probability for cause in explanation.causes},
         "evidence": {evidence.rule: evidence.numbers for evidence in explanation.evidence},
+        **(planned if candidate.act_by else {}),
     }
 
 

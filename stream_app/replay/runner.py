@@ -8,7 +8,7 @@ processed between these times, so a replay over P partitions gives the same resu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from stream_app.adapters.complaint_text import complaint_reader
@@ -60,7 +60,7 @@ class Replay:
     def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
         self.settings = settings
         self.partitions = [PartitionProcessor(settings, complaint_reader()) for _ in range(partitions)]
-        self.churn_model = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
+        self.churn_model = ChurnModel.of(settings)
         self.outcome = Outcome(DecisionColumns(self.churn_model.names))
         self._on_progress = on_progress or (lambda _events, _decisions: None)
         self._matured: list[Matured] = []
@@ -146,10 +146,14 @@ class Replay:
         outcome = self.outcome
         if effects.scores is not None and effects.view is not None:
             lost_after_days = self.settings.lost_after_or_default / DAY_US
-            outcome.columns.add(effects.decisions, effects.scores, effects.view, lost_after_days)
+            scores, lost = effects.scores, None
+            if self.settings.plans_calls:
+                lost = self.churn_model.lost_probability(effects.view.recency, scores.probability)
+            outcome.columns.add(effects.decisions, scores, effects.view, lost_after_days, lost)
         self._matured += effects.matured
         self._cohorts.record_decisions(effects.decisions)
         self._cohorts.record_returns(effects.returned)
+        self._cohorts.steps.merge(effects.steps.rows())
         outcome.closed += effects.closed
         outcome.breaches += effects.breaches
         outcome.ended += effects.ended
@@ -159,13 +163,13 @@ class Replay:
 
     def _learn(self, moment: int) -> None:
         """Learn from the matured decisions."""
-        self.churn_model.record_cohorts(self._cohorts)
-        self._cohorts = Cohorts()
+        cohorts, self._cohorts = self._cohorts, Cohorts()
+        self.churn_model.record_cohorts(cohorts)
         # Sorted independently of the partitions, since floating-point sums depend on the order.
         matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))
         self._matured = []
         self.outcome.columns.label(matured)
-        self.churn_model.learn_day(matured, moment)
+        self.churn_model.learn_day(matured, moment, cohorts.steps)
         versions = self.outcome.versions
         if not versions or versions[-1].number != self.churn_model.version:
             shares = self.churn_model.shares()
@@ -177,7 +181,9 @@ class Replay:
         for partition in self.partitions:
             partition.alerts.close_stale(moment)
             if settings.opens_alerts(moment):
-                candidates += partition.alerts.candidates.best(moment)
-        for alert in open_alerts(candidates, settings.capacity, settings.alert_lifetime):
-            self.partitions[partition_of(alert.customer, len(self.partitions))].alerts.open_alert(alert)
-            self.outcome.opened.append(alert)
+                candidates += partition.alerts.candidates.best(moment, self.churn_model)
+        for alert in open_alerts(candidates, settings):
+            alerts = self.partitions[partition_of(alert.customer, len(self.partitions))].alerts
+            explained = replace(alert, candidate=alerts.candidates.explained(alert.candidate))
+            alerts.open_alert(explained)
+            self.outcome.opened.append(explained)

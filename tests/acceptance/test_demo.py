@@ -99,7 +99,7 @@ def test_it_shows_risk_and_alerts_and_leaves_nothing_behind(demo: subprocess.Pop
     assert int(days[-1][3].replace(",", "")) > 0
     alerts = re.findall(r"  alert   c••\d{4} · risk (\d+)% · no order for \d+ d\S* .* · ¥[\d,]+ per month", said)
     assert len(alerts) >= 5, said
-    assert all(75 <= int(risk) <= 100 for risk in alerts)
+    assert all(25 <= int(risk) <= 100 for risk in alerts)  # calls are planned: a risk is not above a bar
     alerts += re.findall(r"  urgent  c••\d{4} · a complaint is past its service target", said)
     told = re.search(r"(\d+) alerts: ", said)
     assert told is not None, said

@@ -116,15 +116,13 @@ class MemorySystem:
         self.effective: list[tuple[int, int]] = []
         self.alerts: list[AlertOpened | AlertClosed] = []
         self.sent: list[Outgoing] = []
-        self.training = Trainer(
-            ChurnModel(settings.horizon, settings.decide_every, settings.seed), topics.partitions, settings.horizon
-        )
+        self.training = Trainer(ChurnModel.of(settings), topics.partitions, settings.horizon)
         self.checkpoint = self.training.checkpoint()
         self.allocator = self._new_allocator()
         self.tasks = {number: self._new_task(number) for number in range(topics.partitions)}
         self._labelled: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
         self._nominated: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
-        self._models = {0: ChurnModel(settings.horizon, settings.decide_every, settings.seed)}
+        self._models = {0: ChurnModel.of(settings)}
 
     def _new_allocator(self) -> Allocator:
         partitions = self.topics.partitions

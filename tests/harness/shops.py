@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from typing import Any, Final
 from zlib import crc32
 
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
@@ -37,6 +40,7 @@ SHOP: Final = Settings(
     agreement=DAY_US,
     alert_above=0.01,  # the trained model is seldom certain; the threshold has a test of its own
 )
+PLANNED: Final = msgspec.structs.replace(SHOP, rank_by="worth")
 _ids = count()
 
 
@@ -154,6 +158,14 @@ def trained_model() -> ChurnModel:
     return churn_model
 
 
+@cache
+def planning_model() -> ChurnModel:
+    """Return the trained model with an untrained lost probability. It is shared and must not be changed."""
+    churn_model = copy.deepcopy(trained_model())
+    churn_model.track_lost(PLANNED)
+    return churn_model
+
+
 @dataclass
 class ShopOutcome:
     decisions: dict[tuple[str, int], tuple[float, bytes, bytes]] = field(default_factory=dict)
@@ -165,6 +177,7 @@ class ShopOutcome:
     ended: list[SlaBreachEnded] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)  # explanations and breaches, as text
     returned: list[Returned] = field(default_factory=list)
+    steps: Counter[tuple[int, bool]] = field(default_factory=Counter)  # (cell, with a return) -> ended steps
     vector: dict[str, list[float]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
@@ -174,7 +187,7 @@ class Shell:
 
     def __init__(self, settings: Settings = SHOP, partitions: int = 1, model: ChurnModel | None = None) -> None:
         self.settings = settings
-        self.model = model or trained_model()
+        self.model = model or (planning_model() if settings.plans_calls else trained_model())
         self.partitions = [PartitionProcessor(settings) for _ in range(partitions)]
         self.outcome = ShopOutcome()
         self._nomination = settings.next_nomination(T0)
@@ -197,10 +210,12 @@ class Shell:
         for partition in self.partitions:
             partition.alerts.close_stale(at)
             if self.settings.opens_alerts(at):
-                candidates += partition.alerts.candidates.best(at)
-        for alert in open_alerts(candidates, self.settings.capacity, self.settings.alert_lifetime):
-            self.of(alert.customer).alerts.open_alert(alert)
-            self.outcome.opened.append(alert)
+                candidates += partition.alerts.candidates.best(at, self.model)
+        for alert in open_alerts(candidates, self.settings):
+            alerts = self.of(alert.customer).alerts
+            explained = replace(alert, candidate=alerts.candidates.explained(alert.candidate))
+            alerts.open_alert(explained)
+            self.outcome.opened.append(explained)
 
     def finish(self, watermark: int | None = None) -> None:
         for partition in self.partitions:
@@ -217,6 +232,8 @@ class Shell:
             self.outcome.breaches += effects.breaches
             self.outcome.ended += effects.ended
             self.outcome.returned += effects.returned
+            for cell, ended, returned in effects.steps.rows():
+                self.outcome.steps.update({(cell, False): ended, (cell, True): returned})
 
     def end(self, last: int) -> ShopOutcome:
         """End the log at this time and return the results."""

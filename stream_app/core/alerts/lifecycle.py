@@ -9,14 +9,17 @@ scores that must agree). The partition records the chosen alerts and decides whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
 import xxhash
 
+from stream_app.core.alerts.call_plan import calls_until, planned
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
+from stream_app.core.settings import Settings
 
 UNEXPLAINED: Final = Explanation()
 RETURNED: Final = "returned"
@@ -32,7 +35,7 @@ class AlertCandidate:
 
     customer: str
     at: int  # microseconds
-    rank_value: float  # sort key of candidates: the risk, or the risk times the customer's worth
+    rank_value: float  # sort key of candidates: the risk, or the weight of a call to the customer
     probability: float
     monthly_worth: float
     silent_days: float
@@ -41,6 +44,8 @@ class AlertCandidate:
     version: int
     shop_id: str = DEFAULT_SHOP
     explanation: Explanation = UNEXPLAINED
+    lost_probability: float = 0.0  # only if calls are planned
+    act_by: int = 0  # latest time of a call, microseconds; 0: calls are not planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,17 @@ class Alert:
         return self.candidate.explanation.segment or self.segment
 
     def without_explanation(self) -> Alert:
-        """Return a copy of the alert without its explanation, keeping the most likely cause and the segment."""
+        """Return a copy of the alert as it is stored, keeping the most likely cause and the segment.
+
+        Like the explanation, the lost probability and the latest time of a call are needed only when the alert opens.
+        """
         return replace(
             self,
             cause=self.likeliest_cause,
             segment=self.opening_segment,
-            candidate=replace(self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED),
+            candidate=replace(
+                self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED, lost_probability=0.0, act_by=0
+            ),
         )
 
 
@@ -103,16 +113,31 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
     return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|{kind}'.encode('utf-8', 'surrogatepass'))}"
 
 
-def open_alerts(candidates: Iterable[AlertCandidate], capacity: int, lifetime: int) -> list[Alert]:
-    """Return one working day's alerts, for the top `capacity` candidates across all partitions, best first."""
-    best = sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[:capacity]
+def open_alerts(candidates: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
+    """Return one working day's alerts, for the best candidates across all partitions, best first."""
+    best = best_candidates(candidates, settings)[: settings.capacity]
     if not best:
         return []
     bar = min(candidate.probability for candidate in best)
+    lifetime = settings.alert_lifetime
     return [
         Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, bar, one)
         for rank, one in enumerate(best, start=1)
     ]
+
+
+def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) -> list[AlertCandidate]:
+    """Return the candidates who may be chosen, best first: the top `capacity`, or the planned calls.
+
+    The best of a whole shop are among the best of its partitions.
+    """
+    if not settings.plans_calls:
+        return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity]
+    if not candidates:
+        return []
+    calls = calls_until(settings, candidates[0].at, np.array([one.act_by for one in candidates], dtype=np.int64))
+    weights, names = [one.rank_value for one in candidates], [one.customer for one in candidates]
+    return [candidates[index] for index in planned(calls.tolist(), weights, names)]
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:

@@ -109,8 +109,8 @@ class Allocator(OutboxReader[CandidateBatch]):
 
     def _records(self, moment: int, candidates: list[AlertCandidate]) -> tuple[list[Outgoing], int]:
         """Return the records (opened alerts and one marker per partition) and the number of opened alerts."""
-        settings, position = self._settings, self.position
-        alerts = open_alerts(candidates, settings.capacity, settings.alert_lifetime)
+        position = self.position
+        alerts = open_alerts(candidates, self._settings)
         records: list[Outgoing] = []
         for alert in alerts:
             position.sequence += 1

@@ -25,6 +25,8 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     Attributes:
         rank: rank among the alerts of the day, starting at 1; 0 for urgent alerts, which are not ranked.
         urgent: whether a complaint missed its service target; such alerts are delivered at once, regardless of risk.
+        lost_probability: probability that the customer is lost, if calls are planned.
+        act_by: latest time to contact the customer, if calls are planned.
     """
 
     alert_id: Id
@@ -41,6 +43,8 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     shop_id: Id = DEFAULT_SHOP
     urgent: bool = False
     explanation: Explanation = Explanation()
+    lost_probability: Probability | None = None
+    act_by: Instant | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for times outside 1970 to 2200."""

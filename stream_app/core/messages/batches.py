@@ -20,6 +20,7 @@ from stream_app.core.messages.schema import CandidateRecord, Source, Version
 from stream_app.core.units import DAY_US
 
 Days = Annotated[int, msgspec.Meta(ge=0, le=84_006)]  # days since 1970-01-01, or an age in days
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 Figure = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 _Values = msgspec.Meta(max_length=10_000)  # list length; far more than fits into a record of 1 MiB
 
@@ -48,13 +49,15 @@ class LabelledBatch(msgspec.Struct, frozen=True, array_like=True):
         moment: watermark in microseconds, up to which all examples have been sent; 0: no watermark.
         voids: after a rollback of the store, retracts all earlier batches with a greater sequence number, which are
             sent again.
+        steps: see lost_probability.StepCounts.rows.
     """
 
     examples: Annotated[list[LabelledExample], _Values] = []
     expected: Annotated[dict[Days, Figure], _Values] = {}
-    returns: list[tuple[Days, Days, Annotated[int, msgspec.Meta(ge=0, le=10**12)]]] = []
+    returns: list[tuple[Days, Days, Count]] = []
     moment: Micros = 0
     voids: SequenceNumber | None = None
+    steps: list[tuple[Count, Count, Count]] = []
 
     @property
     def latest(self) -> int:

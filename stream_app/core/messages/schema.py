@@ -71,6 +71,8 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     version: Version
     shop_id: Id = DEFAULT_SHOP
     explanation: Explanation = Explanation()
+    lost_probability: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
+    act_by: Micros = 0
 
 
 class AlertOpening(msgspec.Struct, frozen=True):

@@ -26,8 +26,10 @@ from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import CHURNED, Matured
+from stream_app.core.model.lost_probability import LostModel, StepCounts, StepGrid
 from stream_app.core.model.nowcast import Nowcast
 from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Scores
+from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
 
@@ -60,9 +62,17 @@ class ChurnModel:
         self._mixture = Ensemble(tuple(self.experts[place].name for place in self._mixed), span)
         self._nowcast = Nowcast(span)
         self._drift = DriftWatch()
+        self.lost: LostModel | None = None  # only if calls are planned
         self.version = 0
         self.churned = self.retained = 0
         self.importances = dict.fromkeys(NAMES, 0.0)
+
+    @classmethod
+    def of(cls, settings: Settings) -> ChurnModel:
+        """Return the untrained model of a shop."""
+        churn_model = cls(settings.horizon, settings.decide_every, settings.seed)
+        churn_model.track_lost(settings)
+        return churn_model
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,11 +130,23 @@ class ChurnModel:
         columns = [self._mixed.index(place) for place in self._cheap]
         return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))
 
+    def lost_probability(self, silent_days: Floats, churn_probability: Floats) -> Floats:
+        """See Model. Call `track_lost` first."""
+        if self.lost is None:
+            raise ValueError("the model does not learn the probability that customers are lost")
+        return self.lost.probability(silent_days, churn_probability)
+
+    def track_lost(self, settings: Settings) -> None:
+        """Start to learn the probability that customers are lost, if calls are planned and the settings are new."""
+        grid = StepGrid.of(settings)
+        if settings.plans_calls and (self.lost is None or self.lost.grid != grid):
+            self.lost = LostModel(grid)
+
     def record_cohorts(self, cohorts: Cohorts) -> None:
         """Record decisions and returns for the nowcast, which compares expected with observed returns."""
         self._nowcast.record(cohorts)
 
-    def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
+    def learn_day(self, matured: Sequence[Matured], moment: int, steps: StepCounts | None = None) -> None:
         """Learn from a day's labels, in order of (matured_at, customer), and become the version used from `moment` on.
 
         The version number increases whenever predictions change.
@@ -133,7 +155,8 @@ class ChurnModel:
         if matured:
             self._learn(matured, moment)
         self._nowcast.begin_day(moment // DAY_US)
-        if matured or self._nowcast.shift != before:
+        changed = self.lost is not None and steps is not None and self.lost.learn_day(steps, moment)
+        if matured or changed or self._nowcast.shift != before:
             self.version += 1
 
     def _learn(self, matured: Sequence[Matured], moment: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.labels import Pending, Returned
+from stream_app.core.model.lost_probability import StepCounts
 from stream_app.core.units import DAY_US
 
 _GRAIN: Final = 2.0**32  # sums of multiples of 2^-32 below 2^20 are exact in a float64
@@ -32,9 +33,10 @@ class Cohorts:
     def __init__(self) -> None:
         self.expected: dict[int, float] = {}  # day since 1970 -> returns expected by the ensemble
         self.returns: Counter[tuple[int, int]] = Counter()  # (day since 1970, age in whole days) -> returns
+        self.steps = StepCounts()
 
     def __bool__(self) -> bool:
-        return bool(self.expected or self.returns)
+        return bool(self.expected or self.returns or self.steps)
 
     def record_decisions(self, decisions: Sequence[Pending]) -> None:
         """Add the expected returns of new decisions."""
@@ -57,3 +59,4 @@ class Cohorts:
         for day, expected in batch.expected.items():
             self.expected[day] = self.expected.get(day, 0.0) + expected
         self.returns.update({(day, age): count for day, age, count in batch.returns})
+        self.steps.merge(batch.steps)

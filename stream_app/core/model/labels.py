@@ -30,6 +30,7 @@ class Pending:
     source: int = 0
     version: int = 0
     returned: bool = False  # whether an order within the horizon has been seen
+    counted: bool = False  # whether the step in which the customer returned has been counted (lost_probability.py)
     index: int = 0  # index among all decisions of a replay
 
 

@@ -33,5 +33,8 @@ class Model(Protocol):
     def decide(self, view: StateFrame) -> Scores:
         """Score decisions using all experts."""
 
+    def lost_probability(self, silent_days: Floats, churn_probability: Floats) -> Floats:
+        """Return the probabilities that customers are lost, given their silence and probability of churn."""
+
     def score(self, view: StateFrame) -> Floats:
         """Return churn probabilities, using only experts that are cheap enough to run on every event."""

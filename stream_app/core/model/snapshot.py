@@ -31,7 +31,7 @@ from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readab
 from stream_app.errors import UnusableSnapshot
 
 # Increase with every change to the layout or to the attributes of a class in this package; see docs/state-formats.md.
-FORMAT: Final = 2
+FORMAT: Final = 3
 MAGIC: Final = b"churnmdl"
 CODES: Final = frozenset({"<f8"})  # allowed array types, in numpy's notation
 PROBES: Final = 64  # number of rows used for a fingerprint
@@ -53,6 +53,8 @@ ALLOWED: Final = frozenset(
         (f"{_OWN}.experts.baselines", "RecencyExpert"),
         (f"{_OWN}.churn_model", "ChurnModel"),
         (f"{_OWN}.ensemble", "Ensemble"),
+        (f"{_OWN}.lost_probability", "LostModel"),
+        (f"{_OWN}.lost_probability", "StepGrid"),
         (f"{_OWN}.nowcast", "Nowcast"),
         (f"{_OWN}.snapshot", "array"),
         ("builtins", "float"),
@@ -171,7 +173,10 @@ def fingerprint(churn_model: ChurnModel) -> str:
     rng = np.random.default_rng(PROBES)
     features = rng.uniform(-1.0, 7.0, (PROBES, len(NAMES))).astype(np.float16).astype(np.float64)
     log_odds, probability = churn_model.predict(Rows(features, rng.normal(0.0, 2.0, PROBES)))
-    predictions = np.round(np.concatenate([log_odds, probability[:, None]], axis=1), 9) + 0.0  # no negative zero
+    columns = [log_odds, probability[:, None]]
+    if churn_model.lost is not None:
+        columns.append(churn_model.lost.probability(rng.uniform(0.0, 200.0, PROBES), probability)[:, None])
+    predictions = np.round(np.concatenate(columns, axis=1), 9) + 0.0  # no negative zero
     counts = f"{churn_model.version} {churn_model.churned} {churn_model.retained}".encode()
     return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(predictions, dtype="<f8").tobytes() + counts)
 

@@ -6,15 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream_app.core.alerts.lifecycle import AlertCandidate
+from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
+from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Floats, Ints
+from stream_app.core.arrays import Floats
+from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
+from stream_app.core.model.scores import Model
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
-from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY
+from stream_app.core.state.vector import LAST_ORDER
 from stream_app.core.units import DAY_US
 
 
@@ -30,22 +33,56 @@ class CandidateSelection:
     def __init__(self, settings: Settings, working_set: WorkingSet, explainer: Explainer) -> None:
         self._settings, self._working_set, self._explainer = settings, working_set, explainer
 
-    def best(self, at: int) -> list[AlertCandidate]:
-        """Return at most `capacity` candidates for the allocator, best first.
+    def best(self, at: int, model: Model) -> list[AlertCandidate]:
+        """Return the candidates for the allocator, best first, without explanations.
 
         Args:
             at: time of the allocation, microseconds; all earlier events and decisions must have been scored.
+            model: the current model.
         """
+        found = self._planned(at, model) if self._settings.plans_calls else self._riskiest(at)
+        return best_candidates(found, self._settings)
+
+    def _riskiest(self, at: int) -> list[AlertCandidate]:
+        """Return the `capacity` customers at the highest risk, plus ties."""
         settings, customers = self._settings, self._working_set.by_index
         risk = self._working_set.ranking.agreed(len(customers))
         with np.errstate(invalid="ignore"):  # comparisons with NaN are false, so customers without a risk are excluded
             risk[risk < settings.alert_above] = np.nan
         risk[[index for index in np.flatnonzero(risk >= 0) if self.is_lost(customers[index], at)]] = np.nan
-        rank = risk if settings.rank_by == "risk" else risk * self._worth(np.flatnonzero(risk >= 0), at)
-        top = top_indices(rank, settings.capacity)
-        candidates = [self.candidate(customers[index], float(risk[index]), at) for index in top]
-        candidates.sort(key=lambda one: (-one.rank_value, one.customer))
-        return [self.explained(one) for one in candidates[: settings.capacity]]
+        top = top_indices(risk, settings.capacity)
+        return [self.candidate(customers[index], float(risk[index]), at) for index in top]
+
+    def _planned(self, at: int, model: Model) -> list[AlertCandidate]:
+        """Return the customers who are planned to be called, with the lost probability and the deadline of each."""
+        settings, customers = self._settings, self._working_set.by_index
+        ranking = self._working_set.ranking
+        risk = ranking.latest_of(0, len(customers))
+        indices = np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)])
+        vectors = matrix([customers[index].vector for index in indices])
+        last_order = np.round(vectors[:, LAST_ORDER] * DAY_US).astype(np.int64)
+        act_by = last_order + settings.lost_after_or_default - settings.act_before_or_default
+        on_time = act_by >= at
+        indices, vectors, act_by = indices[on_time], vectors[on_time], act_by[on_time]
+        view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
+        lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
+        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
+        usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
+        owners = [customers[index] for index in indices]
+        names = [one.name for one in owners]
+        return [
+            replace(
+                self._undescribed(owners[row], at),
+                rank_value=float(weight[row]),
+                probability=float(risk[indices[row]]),
+                monthly_worth=float(worth[row]),
+                silent_days=float(view.recency[row]),
+                usual_gap_days=float(usual_gap[row]),
+                lost_probability=float(lost[row]),
+                act_by=int(act_by[row]),
+            )
+            for row in planned(calls_until(settings, at, act_by).tolist(), weight.tolist(), names)
+        ]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""
@@ -54,45 +91,30 @@ class CandidateSelection:
     def candidate(self, customer: Customer, risk: float, at: int) -> AlertCandidate:
         """Return a customer as an alert candidate, without an explanation."""
         profile = self._explainer.profile(customer, at)
-        worth = float(monthly_worth(profile.frame)[0])
-        last = customer.waiting[-1] if customer.waiting else None
-        return AlertCandidate(
-            customer=customer.name,
-            at=at,
-            rank_value=risk if self._settings.rank_by == "risk" else risk * worth,
+        return replace(
+            self._undescribed(customer, at),
+            rank_value=risk,
             probability=risk,
-            monthly_worth=worth,
+            monthly_worth=float(monthly_worth(profile.frame)[0]),
             silent_days=profile.silent_days,
             usual_gap_days=profile.usual_gap_days,
-            source=last.source if last else 0,
-            version=last.version if last else 0,
-            shop_id=profile.shop.name,
         )
+
+    def _undescribed(self, customer: Customer, at: int) -> AlertCandidate:
+        last = customer.waiting[-1] if customer.waiting else None
+        source, version = (last.source, last.version) if last else (0, 0)
+        shop = self._explainer.shop_of(customer).name
+        return AlertCandidate(customer.name, at, 0.0, 0.0, 0.0, 0.0, 0.0, source, version, shop)
 
     def explained(self, candidate: AlertCandidate) -> AlertCandidate:
         """Return a candidate with its explanation added.
 
-        Explanations are computed late because they are expensive, and many more candidates may tie for last place than
-        are sent.
+        Explanations are computed late because they are expensive, and there are many more candidates than alerts.
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
 
-    def _worth(self, indices: Ints, at: int) -> Floats:
-        """Return the monthly worth of the customers with these indices, and NaN for all others."""
-        customers = self._working_set.by_index
-        vectors = [customers[index].vector for index in indices]
-        money = np.array([vector[MONEY] for vector in vectors])
-        age = np.maximum(at / DAY_US - np.array([vector[FIRST_ORDER] for vector in vectors]), 0.0)
-        worth = np.full(len(customers), np.nan)
-        worth[indices] = _per_month(money, age, self._settings.horizon / DAY_US)
-        return worth
-
 
 def monthly_worth(view: StateFrame) -> Floats:
     """Return customers' average spending per month, shrunk towards zero during their first horizon."""
-    return _per_month(view["money"], view.age, view.horizon)
-
-
-def _per_month(money: Floats, age: Floats, horizon: float) -> Floats:
-    return money / (age + horizon) * 30.44
+    return view["money"] / (view.age + view.horizon) * 30.44

@@ -54,6 +54,7 @@ def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, momen
             expected=cohorts.expected if last else {},
             returns=[(day, age, count) for (day, age), count in sorted(cohorts.returns.items())] if last else [],
             moment=moment if last else 0,
+            steps=cohorts.steps.rows() if last else [],
         )
         records += [Outgoing(LABELLED, partition, None, value) for value in _split(message, pack, _halves_of_labelled)]
     return records
@@ -73,9 +74,17 @@ def _split(
 
 def _halves_of_labelled(message: LabelledBatch) -> tuple[LabelledBatch, LabelledBatch]:
     examples, returns, expected = len(message.examples) // 2, len(message.returns) // 2, list(message.expected.items())
-    days = len(expected) // 2
-    first = LabelledBatch(message.examples[:examples], dict(expected[:days]), message.returns[:returns])
-    last = LabelledBatch(message.examples[examples:], dict(expected[days:]), message.returns[returns:], message.moment)
+    days, steps = len(expected) // 2, len(message.steps) // 2
+    first = LabelledBatch(
+        message.examples[:examples], dict(expected[:days]), message.returns[:returns], steps=message.steps[:steps]
+    )
+    last = LabelledBatch(
+        message.examples[examples:],
+        dict(expected[days:]),
+        message.returns[returns:],
+        message.moment,
+        steps=message.steps[steps:],
+    )
     return first, last
 
 
@@ -175,6 +184,8 @@ def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: in
         shop_id=record.shop_id,
         urgent=urgent,
         explanation=record.explanation,
+        lost_probability=record.lost_probability if record.act_by else None,
+        act_by=from_micros(record.act_by) if record.act_by else None,
     )
 
 
@@ -223,6 +234,8 @@ def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
         version=candidate.version,
         shop_id=candidate.shop_id,
         explanation=candidate.explanation,
+        lost_probability=candidate.lost_probability,
+        act_by=candidate.act_by,
     )
 
 

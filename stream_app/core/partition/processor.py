@@ -203,6 +203,7 @@ class PartitionProcessor:
         effects = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking)
         effects.closed, effects.breaches, effects.ended = self.alerts.take_changes(self.stream_time)
         effects.returned, self._returned = self._returned, []
+        effects.steps = self.decisions.take_steps()
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness - 1
         for matured in mature(self.decisions.waiting, self.settings.horizon, watermark):

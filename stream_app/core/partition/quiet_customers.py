@@ -12,6 +12,7 @@ import xxhash
 
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Pending
+from stream_app.core.model.lost_probability import Ended, StepCounts, StepGrid
 from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.timers import Timers
 from stream_app.core.partition.working_set import WorkingSet
@@ -46,6 +47,8 @@ class DueDecisions:
         self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
         self.waiting: deque[Pending] = deque()  # in order of (decided_at, customer)
         self.made = 0  # number of decisions since the process started
+        self._grid = StepGrid.of(settings) if settings.plans_calls else None
+        self._ended: list[Ended] = []
 
     def schedule_first(self, customer: Customer, after: int) -> None:
         """Set the timer for the first decision on a customer who has become active.
@@ -94,6 +97,8 @@ class DueDecisions:
             self._batch.forget(customer)
             return
         self.made += 1
+        if self._grid is not None:
+            self._end_steps(customer, due, self._grid)
         pending = Pending(customer.name, due)
         customer.waiting.append(pending)
         customer.fresh += 1
@@ -101,6 +106,28 @@ class DueDecisions:
         self.waiting.append(pending)
         self._batch.add(customer, due, pending)
         self._set_timer(customer, due + self._settings.decide_every)
+
+    def _end_steps(self, customer: Customer, due: int, grid: StepGrid) -> None:
+        """End a step of the customer's silence, for each decision within the horizon that began one.
+
+        Decisions older than the horizon may still wait for their label; how long depends on batch boundaries.
+        """
+        period = self._settings.decide_every
+        if not grid.begins_step(due, period):
+            return
+        for pending in customer.waiting:
+            age = due - pending.decided_at
+            if age <= grid.horizon and not pending.counted and grid.begins_step(pending.decided_at, period):
+                self._ended.append(Ended(pending, age // grid.step - 1, pending.returned))
+                pending.counted = pending.returned
+
+    def take_steps(self) -> StepCounts:
+        """Return the steps that ended since the last call. Their decisions must have been scored."""
+        counts = StepCounts()
+        if self._grid is not None:
+            counts.record(self._grid, self._ended)
+            self._ended = []
+        return counts
 
     def _set_timer(self, customer: Customer, due: int) -> None:
         customer.due = due

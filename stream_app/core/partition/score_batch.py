@@ -15,6 +15,7 @@ from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Matured, Pending, Returned
+from stream_app.core.model.lost_probability import StepCounts
 from stream_app.core.model.scores import Model, Scores
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
@@ -30,6 +31,7 @@ class Effects:
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
     matured: list[Matured] = field(default_factory=list)
     returned: list[Returned] = field(default_factory=list)  # decisions followed by an order, reported once each
+    steps: StepCounts = field(default_factory=StepCounts)  # steps of silences that ended
     closed: list[AlertClosing] = field(default_factory=list)
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts opened in this step
     ended: list[SlaBreachEnded] = field(default_factory=list)  # urgent alerts closed in this step

@@ -77,6 +77,7 @@ class Step:
         cohorts = Cohorts()
         cohorts.record_decisions(effects.decisions)
         cohorts.record_returns(effects.returned)
+        cohorts.steps = effects.steps
         self.outbox += outbox.labelled(self.partition, effects.matured, cohorts, 0)
         self.outbox += outbox.closed_alerts(self.partition, effects.closed)
         self.outbox += outbox.urgent_alerts(self.partition, effects.breaches, effects.ended)

@@ -257,7 +257,7 @@ class PartitionTask:
         step.add_effects(self.processor.finish(model, at - 1 if tick.complete else None))
         # 2. Candidates for the allocator. Alerts closed in the process belong to the same commit.
         if tick.nominates:
-            self._send_candidates(at, step)
+            self._send_candidates(at, model, step)
             step.add_effects(self.processor.finish(model))
         # 3. A watermark marker for the trainer.
         if tick.learns:
@@ -272,12 +272,13 @@ class PartitionTask:
             summary.version = tick.version
         summary.ticked, summary.following = at, more_ticks_follow(tick)
 
-    def _send_candidates(self, at: int, step: Step) -> None:
+    def _send_candidates(self, at: int, model: Model, step: Step) -> None:
         self.processor.alerts.close_stale(at)
-        candidates = self.processor.alerts.candidates.best(at)
+        selection = self.processor.alerts.candidates
+        best = selection.best(at, model)
         if not self._settings.opens_alerts(at):
-            step.suppressed, candidates = len(candidates), []
-        step.outbox += outbox.candidate_batches(self.number, at, candidates)
+            step.suppressed, best = len(best), []
+        step.outbox += outbox.candidate_batches(self.number, at, [selection.explained(one) for one in best])
 
     def _seal(self, step: Step) -> None:
         processor, summary, changed = self.processor, self.summary, self.processor.working_set.take_changed()

@@ -66,11 +66,11 @@ class TrainerService(SingletonService):
         settings, partitions = self._settings, self._config.kafka.partitions
         latest = await self._stores.models.latest()
         if latest is None:
-            churn_model = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
-            self.training = Trainer(churn_model, partitions, settings.horizon, settings.capacity)
+            self.training = Trainer(ChurnModel.of(settings), partitions, settings.horizon, settings.capacity)
         else:
             self._number = latest[0]
             self.training = Trainer.restored(latest[1], partitions, settings.horizon, settings.capacity)
+            self.training.churn_model.track_lost(settings)
         version = self.training.churn_model.version
         _log.info("Checkpoint restored", extra={"version": version, "checkpoint": self._number})
 

@@ -36,7 +36,8 @@ class ModelVersions:
         self.effective_at: dict[int, int] = {}  # by version, microseconds
         self._given_up: set[int] = set()  # versions that never appeared; they are not waited for again
         self._kept: OrderedDict[int, ChurnModel] = OrderedDict()
-        self._prior = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
+        self._settings = settings
+        self._prior = ChurnModel.of(settings)
 
     async def get(self, version: int) -> ChurnModel:
         """Return the model of a version, or the nearest earlier one if it is no longer kept.
@@ -63,7 +64,9 @@ class ModelVersions:
             stored, versions = await self._store.snapshot(version), await self._store.versions()
             self.effective_at |= {kept.number: kept.effective_at for kept in versions}
             if stored is not None:
-                return await asyncio.to_thread(restore, stored, f"of version {version}")
+                found = await asyncio.to_thread(restore, stored, f"of version {version}")
+                found.track_lost(self._settings)
+                return found
             newest = versions[-1].number if versions else 0
             if newest > version or version > newest + _AHEAD:
                 return None

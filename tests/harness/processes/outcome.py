@@ -79,7 +79,10 @@ def plain_state(customer: Customer) -> tuple[Any, ...]:
         tuple(customer.ids),
         customer.due,
         customer.fresh,
-        tuple((p.decided_at, p.features, p.log_odds, p.probability, p.returned, p.version) for p in customer.waiting),
+        tuple(
+            (p.decided_at, p.features, p.log_odds, p.probability, p.returned, p.counted, p.version)
+            for p in customer.waiting
+        ),
         customer.alert.alert_id if customer.alert else None,
     )
 

@@ -41,7 +41,9 @@ def micros(moment: datetime) -> int:
         ({"agreement": -1}, "0 or more"),
         ({"fallen_odds": 0.0}, "positive"),
         ({"order_action": "shipped"}, "placed or paid"),
-        ({"rank_by": "mood"}, "risk or worth"),
+        ({"rank_by": "mood"}, "risk, worth or reach"),
+        ({"act_before": -1}, "0 or more"),
+        ({"act_before": 180 * DAY_US, "lost_after": 180 * DAY_US}, "a quarter of lost_after"),
         ({"nomination_hour": 24}, "between 0 and 23"),
         ({"nomination_hour": -1}, "between 0 and 23"),
         ({"working_days": ()}, "0 (Monday) to 6"),
@@ -140,3 +142,9 @@ def test_a_campaign_has_a_lull_before_it_and_none_after(day: date, covered: bool
     assert settings.opens_alerts(morning) is not covered
     everyday = msgspec.structs.replace(settings, working_days=tuple(range(7)))
     assert everyday.local(everyday.next_nomination(morning)).date() == day  # episodes end in a campaign too
+
+
+def test_a_call_must_come_a_quarter_of_the_time_before_the_customer_is_lost() -> None:
+    assert Settings(lost_after=180 * DAY_US).act_before_or_default == 45 * DAY_US
+    assert Settings(lost_after=180 * DAY_US, act_before=DAY_US).act_before_or_default == DAY_US
+    assert [Settings(rank_by=one).plans_calls for one in ("risk", "worth", "reach")] == [False, True, True]

@@ -25,7 +25,7 @@ from stream_app.core.units import DAY_US, SECOND_US
 
 _DECISION: Final = np.dtype([
     ("decided_at", "u1", (5,)),  # seconds
-    ("model", "<u4"),  # 24 bits: version; 7 bits: source; 1 bit: whether the customer has returned
+    ("model", "<u4"),  # 24 bits: version; 6 bits: source; flags _COUNTED and _RETURNED
     ("probability", "<f4"),
     ("log_odds", "<f2", (len(EXPERTS),)),
 ])  # fmt: skip
@@ -33,6 +33,7 @@ _MAP_BYTES: Final = (len(NAMES) + 7) // 8
 DECISION_BYTES: Final = _DECISION.itemsize
 MAX_FEATURE_BYTES: Final = _MAP_BYTES + 2 * len(NAMES)
 _VERSION_BITS: Final = 24  # enough for one version per day for 45,000 years
+_COUNTED: Final = 1 << 30
 _RETURNED: Final = 1 << 31
 _CHUNK: Final = 1_024  # rows whose features are computed at once: 1.7 µs per row, compared with 3 µs for 8,192
 
@@ -84,11 +85,13 @@ def _rows(decisions: Sequence[Pending]) -> npt.NDArray[np.void]:
     decided_at: Ints = np.array([pending.decided_at for pending in decisions], dtype=np.int64)
     versions: Ints = np.array([pending.version for pending in decisions], dtype=np.int64)
     sources: Ints = np.array([pending.source for pending in decisions], dtype=np.int64)
-    if (decided_at % SECOND_US).any() or (versions >> _VERSION_BITS).any() or (sources >> 7).any():
+    if (decided_at % SECOND_US).any() or (versions >> _VERSION_BITS).any() or (sources >> 6).any():
         raise ValueError("the time of a decision is not a whole second, or its version or source is out of range")
     returned = np.array([pending.returned for pending in decisions], dtype=bool)
     rows["decided_at"] = narrow(decided_at // SECOND_US)
-    rows["model"] = versions | sources << _VERSION_BITS | np.where(returned, _RETURNED, 0)
+    counted = np.array([pending.counted for pending in decisions], dtype=bool)
+    flags = np.where(returned, _RETURNED, 0) | np.where(counted, _COUNTED, 0)
+    rows["model"] = versions | sources << _VERSION_BITS | flags
     rows["probability"] = [pending.probability for pending in decisions]
     log_odds = np.frombuffer(b"".join([pending.log_odds for pending in decisions]), dtype=np.float16)
     rows["log_odds"] = log_odds.reshape(len(decisions), len(EXPERTS))
@@ -167,9 +170,10 @@ def _decisions(
         cut(table, np.full(len(rows), 2 * len(NAMES))),
         cut(odds, np.full(len(rows), 2 * len(EXPERTS))),
         rows["probability"].astype(np.float64).tolist(),
-        (model >> _VERSION_BITS & 0x7F).tolist(),
+        (model >> _VERSION_BITS & 0x3F).tolist(),
         (model & (1 << _VERSION_BITS) - 1).tolist(),
         (model & _RETURNED != 0).tolist(),
+        (model & _COUNTED != 0).tolist(),
         strict=True,
     )
     return [

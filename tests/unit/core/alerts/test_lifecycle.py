@@ -38,20 +38,21 @@ def test_the_best_of_all_partitions_are_opened_and_names_break_ties() -> None:
         candidate("a", 0.5, 0.5),
         candidate("c", 0.7, 0.7),
     ]
-    alerts = open_alerts(given_all, 3, SHOP.alert_lifetime)
+    settings = msgspec.structs.replace(SHOP, capacity=3)
+    alerts = open_alerts(given_all, settings)
     assert [(one.customer, one.rank) for one in alerts] == [("b", 1), ("c", 2), ("a", 3)]
     assert {one.bar for one in alerts} == {0.5}
     assert all(one.expires_at == one.opened_at + SHOP.alert_lifetime == T0 + SHOP.alert_lifetime for one in alerts)
-    assert open_alerts(reversed(given_all), 3, SHOP.alert_lifetime) == alerts
+    assert open_alerts(given_all[::-1], settings) == alerts
 
 
 def test_no_candidates_open_nothing() -> None:
-    assert open_alerts([], 3, DAY_US) == []
+    assert open_alerts([], SHOP) == []
 
 
 def test_an_alert_is_known_by_customer_and_moment_alone() -> None:
     one, two = candidate("c", 0.5), replace(candidate("c", 0.9), probability=0.99, version=7)
-    (first,), (second,) = open_alerts([one], 1, DAY_US), open_alerts([two], 1, DAY_US)
+    (first,), (second,) = open_alerts([one], SHOP), open_alerts([two], SHOP)
     assert first.alert_id == second.alert_id == alert_id("c", T0)
     assert len({alert_id("c", T0), alert_id("c", T0 + 1), alert_id("d", T0)}) == 3
     assert alert_id("customer-1", 1_700_000_000_000_000) == "al_802f395703274b2ee5fb6b8e26a55a81"  # written down once
@@ -240,9 +241,8 @@ def test_a_campaign_opens_no_alert_but_still_ends_them() -> None:
     assert [one.reason for one in opened.outcome.closed] == [LOST]
 
 
-@pytest.mark.parametrize(("rank_by", "dearest_first"), [("risk", False), ("worth", True)])
-def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, dearest_first: bool) -> None:
-    settings = msgspec.structs.replace(SHOP, rank_by=rank_by, capacity=3)
+def test_candidates_are_ranked_by_risk() -> None:
+    settings = msgspec.structs.replace(SHOP, capacity=3)
     names = sorted((f"c{i}" for i in range(400)), key=lambda name: phase_of(name, settings.decide_every))[:6]
     partition = PartitionProcessor(settings)
     for place, name in enumerate(names):
@@ -250,15 +250,10 @@ def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, deares
     now = T0 + 3 * settings.decide_every
     partition.advance(now)
     partition.finish(trained_model())
-    nominated = partition.alerts.candidates.best(now)
+    nominated = partition.alerts.candidates.best(now, trained_model())
     assert len(nominated) == 3
     assert [one.rank_value for one in nominated] == sorted((one.rank_value for one in nominated), reverse=True)
-    for one in nominated:
-        wanted = one.probability * one.monthly_worth if dearest_first else one.probability
-        assert one.rank_value == pytest.approx(wanted)
-    worths = {one.customer: one.monthly_worth for one in nominated}
-    dear = {name for place, name in enumerate(names) if place % 3 == 2}
-    assert (set(list(worths)[:2]) == dear) or not dearest_first
+    assert all(one.rank_value == one.probability and one.act_by == 0 for one in nominated)
 
 
 def test_customers_alike_to_the_last_bit_are_ranked_by_name() -> None:
@@ -270,7 +265,7 @@ def test_customers_alike_to_the_last_bit_are_ranked_by_name() -> None:
         for at in (T0, T0 + DAY_US):
             partition.ranking.add_decision(index, at, 0.7)
         partition.ranking.set_latest(np.array([index]), np.array([0.7]))
-    assert [one.customer for one in partition.alerts.candidates.best(T0 + DAY_US)] == ["a", "b"]
+    assert [one.customer for one in partition.alerts.candidates.best(T0 + DAY_US, trained_model())] == ["a", "b"]
 
 
 def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]:
@@ -281,7 +276,7 @@ def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]
         partition.finish(trained_model())
     partition.advance(T0 + days * DAY_US)
     partition.finish(trained_model())
-    return {one.customer for one in partition.alerts.candidates.best(T0 + days * DAY_US)}
+    return {one.customer for one in partition.alerts.candidates.best(T0 + days * DAY_US, trained_model())}
 
 
 def test_whoever_has_just_ordered_is_not_chosen_till_two_new_decisions_agree() -> None:
@@ -311,7 +306,7 @@ def test_a_candidate_tells_what_the_staff_must_know() -> None:
     now = T0 + 10 * DAY_US
     partition.advance(now)
     partition.finish(trained_model())
-    (one,) = partition.alerts.candidates.best(now)
+    (one,) = partition.alerts.candidates.best(now, trained_model())
     assert (one.silent_days, one.usual_gap_days) == (6.0, 4.0)
     assert one.monthly_worth == pytest.approx(120.0 / (10.0 + 10.0) * 30.44)
     assert (one.source, one.version) == (1, trained_model().version)

@@ -23,7 +23,7 @@ from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from tests.harness.in_memory import APPENDED_MS, TOPICS, Record, tick
 from tests.harness.shops import SHOP, T0, order
-from tests.unit.core.partition.test_task import fetch, opening_of, sent, steps_of
+from tests.unit.core.partition.test_task import MODEL, fetch, opening_of, sent, steps_of
 
 OPENED = T0 + DAY_US
 ALERT = "al_c"
@@ -187,7 +187,7 @@ def test_an_alert_that_ends_otherwise_is_noted_no_more_and_has_no_outcome() -> N
 def test_who_was_seen_to_waits_for_two_new_scores_before_he_is_chosen_again() -> None:
     task, _ = with_episode()
     hear(task, said("episode_resolved", OPENED + HOUR_US, outcome="no_action"))
-    assert task.processor.alerts.candidates.best(OPENED + 2 * HOUR_US) == []
+    assert task.processor.alerts.candidates.best(OPENED + 2 * HOUR_US, MODEL) == []
 
 
 def test_where_commits_are_cut_does_not_show_in_the_ranking() -> None:

@@ -30,11 +30,12 @@ from stream_app.core.model.labels import Pending
 from stream_app.core.model.scores import EXPERTS
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
+from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTERS, MOST
 from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_vector
 from stream_app.core.units import HOUR_US
 from stream_app.errors import UnusableState
-from tests.harness.shops import SECOND, SHOP, T0, Shell, ShopOutcome, browsing, logs, order, trained_model
+from tests.harness.shops import PLANNED, SECOND, SHOP, T0, Shell, ShopOutcome, browsing, logs, order, trained_model
 
 DAY: Final = 24 * HOUR_US
 HORIZON: Final = SHOP.horizon
@@ -46,8 +47,8 @@ HORIZON: Final = SHOP.horizon
 class Storing(Shell):
     """A shell that keeps what changes as a worker does, and can lose its partitions and take them up again."""
 
-    def __init__(self, partitions: int = 1) -> None:
-        super().__init__(partitions=partitions)
+    def __init__(self, settings: Settings = SHOP) -> None:
+        super().__init__(settings)
         self.stored: list[dict[str, bytes]] = [{} for _ in self.partitions]
 
     def store(self) -> None:
@@ -87,10 +88,10 @@ def all_of(shell: Shell) -> list[tuple[str, bytes]]:
 
 
 def outcome(
-    events: Sequence[Event], cuts: Sequence[bool], *, crashes: bool
+    events: Sequence[Event], cuts: Sequence[bool], *, crashes: bool, settings: Settings = SHOP
 ) -> tuple[ShopOutcome, list[tuple[str, bytes]]]:
     """Play a log; after some events all is scored and stored, and perhaps lost and restored."""
-    shell = Storing()
+    shell = Storing(settings)
     for place, event in enumerate(events):
         shell.take(event)
         if place < len(cuts) and cuts[place]:
@@ -102,10 +103,12 @@ def outcome(
     return end, all_of(shell)
 
 
-@given(logs(max_size=40), st.lists(st.booleans(), max_size=40))
-def test_a_restored_partition_goes_on_as_one_that_was_never_stored(events: list[Event], cuts: list[bool]) -> None:
-    ours, states = outcome(events, cuts, crashes=True)
-    theirs, expected = outcome(events, cuts, crashes=False)
+@given(logs(max_size=40), st.lists(st.booleans(), max_size=40), st.sampled_from([SHOP, PLANNED]))
+def test_a_restored_partition_goes_on_as_one_that_was_never_stored(
+    events: list[Event], cuts: list[bool], settings: Settings
+) -> None:
+    ours, states = outcome(events, cuts, crashes=True, settings=settings)
+    theirs, expected = outcome(events, cuts, crashes=False, settings=settings)
     assert ours == theirs
     assert states == expected
 
@@ -163,7 +166,7 @@ def a_decision(at: int, rng: np.random.Generator, like: Pending | None = None) -
     pending.log_odds = rng.normal(0.0, 3.0, len(EXPERTS)).astype(np.float16).tobytes()
     pending.probability = float(np.float32(rng.random()))
     pending.source, pending.version = int(rng.integers(2)), int(rng.integers(1 << 24))
-    pending.returned = bool(rng.integers(2))
+    pending.returned, pending.counted = bool(rng.integers(2)), bool(rng.integers(2))
     return pending
 
 
@@ -179,6 +182,7 @@ def held(customer: Customer) -> tuple[object, ...]:
             one.source,
             one.version,
             one.returned,
+            one.counted,
         )
         for one in customer.waiting
     ]

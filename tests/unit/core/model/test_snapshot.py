@@ -25,6 +25,7 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.experts.binned import BinnedExpert
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.labels import Pending
+from stream_app.core.model.lost_probability import StepCounts
 from stream_app.core.model.snapshot import (
     ALLOWED,
     FORMAT,
@@ -40,7 +41,7 @@ from stream_app.core.model.snapshot import (
 )
 from stream_app.core.units import DAY_US
 from stream_app.errors import UnusableSnapshot
-from tests.harness.shops import SHOP, rows_of, train, trained_model
+from tests.harness.shops import SHOP, T0, planning_model, rows_of, train, trained_model
 
 STORED: Final = snapshot(trained_model())
 SIZE: Final = int.from_bytes(STORED[len(MAGIC) : len(MAGIC) + 4], "little")
@@ -108,6 +109,20 @@ def test_the_fingerprint_depends_on_every_expert(expert: int) -> None:
     assert (fingerprint(churn_model) == fingerprint(trained_model())) is is_the_prior
 
 
+def test_a_restored_lost_probability_predicts_and_learns_bit_for_bit() -> None:
+    original = copy.deepcopy(planning_model())
+    silent_days, probability = np.array([1.0, 9.0]), np.array([0.3, 0.8])
+    for day in range(1, 4):
+        restored = restore(snapshot(original))
+        before, counts = fingerprint(original), StepCounts()
+        counts.merge([(cell, 50 * day, 10) for cell in range(0, 200, 7)])
+        for churn_model in (original, restored):
+            churn_model.learn_day([], T0 + day * DAY_US, counts)
+        assert fingerprint(restored) == fingerprint(original) != before
+        ours, theirs = (one.lost_probability(silent_days, probability) for one in (restored, original))
+        assert np.array_equal(ours, theirs)
+
+
 # --- the allow-list --------------------------------------------------------------------------------------------------
 
 
@@ -125,8 +140,8 @@ def names_in(body: bytes) -> set[tuple[str, str]]:
 
 
 def drifted() -> ChurnModel:
-    """Return a model with detected drift, so that its snapshot contains every class."""
-    churn_model = copy.deepcopy(trained_model())
+    """Return a model with detected drift and a lost probability, so that its snapshot contains every class."""
+    churn_model = copy.deepcopy(planning_model())
     for day in range(200):
         churn_model._drift.observe(day, 0.3 + 0.5 * (day > 100))
     assert churn_model.drift

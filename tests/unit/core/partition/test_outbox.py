@@ -164,6 +164,7 @@ def test_the_trainer_learns_the_same_from_split_records() -> None:
     cohorts = Cohorts()
     cohorts.expected = {day: day / 8 for day in range(20_000)}
     cohorts.returns.update({(day, age): 1 + day for day in range(20_000, 20_400) for age in range(300)})
+    cohorts.steps.merge([(cell, 10**6 + cell, cell) for cell in range(5_000)])
     matured = []
     for number in range(1_300):
         pending = Pending("客" * 250 + f"{number:04d}", T0 + number)
@@ -178,6 +179,8 @@ def test_the_trainer_learns_the_same_from_split_records() -> None:
     for labelled in told:
         merged.expected.update(labelled.expected)
         merged.returns.update({(day, age): count for day, age, count in labelled.returns})
+        merged.steps.merge(labelled.steps)
+    assert merged.steps.rows() == cohorts.steps.rows()
     assert (merged.expected, merged.returns) == (cohorts.expected, cohorts.returns)
     training = Trainer(MODEL, 1, SHOP.horizon)
     for place, labelled in enumerate(told):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
+from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Event, encode
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
@@ -40,7 +41,7 @@ from stream_app.errors import UnusableState
 from stream_app.publish.sender import ROLES as EVENT_ROLES
 from stream_app.replay.runner import Replay
 from tests.harness.in_memory import APPENDED_MS, TOPICS, MemorySystem, Record, Topics, publish, tick
-from tests.harness.shops import SHOP, T0, browsing, logs, order
+from tests.harness.shops import PLANNED, SHOP, T0, browsing, logs, order
 
 
 def as_read(events: list[Event]) -> list[Event]:
@@ -61,6 +62,11 @@ def decisions_of(replay: Replay) -> dict[tuple[str, int], tuple[int, float, int]
     return {(found.customers[c], int(at)): (int(label), float(p), int(v)) for c, at, label, p, v in rows}
 
 
+def waits_of(customer: Customer) -> list[tuple[object, ...]]:
+    """What is kept of each decision that has no label yet."""
+    return [(p.decided_at, p.features, p.log_odds, p.probability, p.returned, p.counted) for p in customer.waiting]
+
+
 def assert_same(system: MemorySystem, replay: Replay) -> None:
     """States, decisions, features, labels, models and alerts."""
     # 1. States.
@@ -72,8 +78,7 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
             assert customer.counters == known.counters, name
             assert list(customer.ids) == list(known.ids)
             assert (customer.due, customer.fresh) == (known.due, known.fresh)
-            waits = [(p.decided_at, p.features, p.log_odds, p.probability, p.returned) for p in customer.waiting]
-            assert waits == [(p.decided_at, p.features, p.log_odds, p.probability, p.returned) for p in known.waiting]
+            assert waits_of(customer) == waits_of(known)
             assert (customer.alert is None) == (known.alert is None)
     # 2. Labels, with the probabilities that were given.
     told = {}
@@ -151,6 +156,47 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
         learned += any(floor > NEVER for floor in system.training._floors.values())
     assert dropped
     assert learned
+
+
+@COSTLY
+@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
+def test_planned_calls_are_those_of_the_replay(events: list[Event], partitions: int, seed: int, crashes: float) -> None:
+    system = MemorySystem(publish(events, PLANNED, partitions), PLANNED, seed, crashes=crashes).run()
+    assert_same(system, replayed(events, PLANNED, partitions))
+
+
+@pytest.mark.parametrize("rank_by", ["worth", "reach"])
+def test_calls_are_planned_the_same_across_crashes_once_hazards_are_learned(rank_by: str) -> None:
+    shop = msgspec.structs.replace(SHOP, rank_by=rank_by)
+    events = as_read(busy_log(1))
+    replay = replayed(events, shop, 2)
+    assert replay.churn_model.lost is not None
+    assert replay.churn_model.lost.coefficients.any()
+    system = MemorySystem(publish(events, shop, 2), shop, 1, Limits(events=3, decisions=5), 0.05).run()
+    assert_same(system, replay)
+    opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
+    assert len(opened) > 5
+    for one in opened:
+        assert one.lost_probability is not None
+        assert one.act_by is not None
+        assert one.act_by >= one.opened_at
+
+
+def test_a_trainer_that_was_upgraded_learns_steps_from_then_on() -> None:
+    """Its checkpoint was written while alerts were ranked by risk."""
+    events = as_read(busy_log(1))
+    system = MemorySystem(publish(events, SHOP, 1), SHOP).run()
+    again = Trainer.restored(system.checkpoint, 1, SHOP.horizon)
+    again.churn_model.track_lost(PLANNED)
+    (lost,) = [again.churn_model.lost]
+    assert lost is not None
+    day, last = again.through // DAY_US, system.training.fetched(0)
+    batch = LabelledBatch(moment=(day + 1) * DAY_US, steps=[(0, 100, 99)])
+    assert again.push(0, last, system.stored[0].sequence + 1, batch)
+    version = again.churn_model.version
+    assert again.learn() == batch.moment
+    assert again.churn_model.version > version
+    assert lost.coefficients.any()
 
 
 # --- a single lane, step by step -------------------------------------------------------------------------------------

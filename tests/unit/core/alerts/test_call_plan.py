@@ -1,0 +1,102 @@
+"""The plan of calls is the best one that keeps all deadlines, and does not depend on the partitions."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
+from stream_app.core.settings import Campaign, Settings
+from stream_app.core.units import DAY_US, HOUR_US
+from tests.harness.shops import T0
+
+MONDAY = T0 + 9 * HOUR_US  # the first allocation
+
+Jobs = list[tuple[int, float, str]]  # calls until the deadline, weight, name
+SOME_JOBS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5).map(float)), max_size=9).map(
+    lambda drawn: [(calls, weight, f"c{place}") for place, (calls, weight) in enumerate(drawn)]
+)
+
+
+def plan_of(jobs: Jobs) -> Jobs:
+    """The planned jobs, in order."""
+    chosen = planned(*([job[column] for job in jobs] for column in range(3)))  # type: ignore[arg-type]
+    return [jobs[place] for place in chosen]
+
+
+def is_feasible(jobs: Jobs) -> bool:
+    """Whether all jobs can be done in time: no more before a deadline than there are calls."""
+    deadlines = sorted(calls for calls, _, _ in jobs)
+    return all(place <= calls for place, calls in enumerate(deadlines, start=1))
+
+
+@given(SOME_JOBS)
+def test_no_other_set_of_calls_has_more_weight(jobs: Jobs) -> None:
+    plan = plan_of(jobs)
+    assert is_feasible(plan)
+    best = max(
+        sum(weight for _, weight, _ in some)
+        for size in range(len(jobs) + 1)
+        for some in map(list, combinations(jobs, size))
+        if is_feasible(some)
+    )
+    assert sum(weight for _, weight, _ in plan) == best
+
+
+@given(SOME_JOBS)
+def test_calls_come_by_deadline_and_no_more_before_one_than_there_are_slots(jobs: Jobs) -> None:
+    plan = plan_of(jobs)
+    assert plan == sorted(plan, key=lambda job: (job[0], -job[1], job[2]))
+    assert all(place <= calls for place, (calls, _, _) in enumerate(plan, start=1))
+
+
+@given(SOME_JOBS, st.integers(1, 4), st.data())
+def test_the_plan_of_a_shop_is_the_plan_of_its_partitions_plans(
+    jobs: Jobs, partitions: int, data: st.DataObject
+) -> None:
+    places = data.draw(st.lists(st.integers(0, partitions - 1), min_size=len(jobs), max_size=len(jobs)))
+    parts = [[job for job, place in zip(jobs, places, strict=True) if place == part] for part in range(partitions)]
+    assert plan_of([job for part in parts for job in plan_of(part)]) == plan_of(jobs)
+
+
+def slots(until: int, **fields: Any) -> int:
+    settings = Settings(capacity=2, **fields)
+    return int(calls_until(settings, MONDAY, np.array([until], dtype=np.int64))[0])
+
+
+@pytest.mark.parametrize(
+    ("until", "calls"),
+    [
+        (MONDAY - 1, 0),
+        (MONDAY, 2),
+        (MONDAY + DAY_US - 1, 2),
+        (MONDAY + DAY_US, 4),
+        (MONDAY + 6 * DAY_US, 10),  # Sunday
+        (MONDAY + 7 * DAY_US, 12),
+    ],
+)
+def test_each_working_day_until_the_deadline_has_the_capacity(until: int, calls: int) -> None:
+    assert slots(until) == calls
+
+
+def test_days_of_a_campaign_have_no_slots() -> None:
+    sale = Campaign("sale", date(2024, 1, 1), date(2024, 1, 3), lull_days=0)
+    assert slots(MONDAY + 2 * DAY_US, campaigns=(sale,)) == 0
+    assert slots(MONDAY + 4 * DAY_US, campaigns=(sale,)) == 4
+
+
+def test_nobody_needs_no_slots() -> None:
+    assert calls_until(Settings(), MONDAY, np.array([], dtype=np.int64)).tolist() == []
+    assert planned([], [], []) == []
+
+
+def test_a_customer_who_is_surely_lost_weighs_more_than_their_share() -> None:
+    sure, unsure = call_weight(np.array([0.8, 0.4]), np.array([1.0, 2.0])).tolist()
+    assert sure == pytest.approx(0.64)
+    assert unsure == pytest.approx(0.32)  # although the expected benefit of both calls is 0.8

@@ -1,0 +1,56 @@
+"""What a replay writes if calls are planned, and that it does not depend on the partitions."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from stream_app.core.settings import Settings
+from stream_app.replay.outputs import LOST_COLUMN, PREDICTION_COLUMNS, alert_lines, write_predictions
+from stream_app.replay.runner import Outcome, Replay
+from tests.harness.shops import PLANNED, SHOP
+from tests.unit.core.partition.test_task import as_read, busy_log
+
+
+def replayed(settings: Settings, partitions: int = 1) -> Outcome:
+    return Replay(settings, partitions).run([as_read(busy_log(1))])
+
+
+@pytest.mark.parametrize("rank_by", ["worth", "reach"])
+def test_planned_calls_do_not_depend_on_the_partitions(rank_by: str, tmp_path: Path) -> None:
+    settings, written = msgspec.structs.replace(SHOP, rank_by=rank_by), []
+    for partitions in (1, 2, 4):
+        outcome, path = replayed(settings, partitions), tmp_path / f"{partitions}.csv"
+        write_predictions(outcome.columns.decisions(), path)
+        written.append((path.read_text(), alert_lines(outcome.opened, outcome.closed)))
+    assert written[0] == written[1] == written[2]
+    opened = [line for line in written[0][1] if line["kind"] == "opened"]
+    assert len(opened) > 5
+    assert all(line["at"] <= line["act_by"] and 0.0 <= line["lost_probability"] <= 1.0 for line in opened)
+    assert all(line["causes"] for line in opened)
+
+
+@pytest.mark.parametrize(("settings", "columns"), [(SHOP, ()), (PLANNED, (LOST_COLUMN,))], ids=["risk", "worth"])
+def test_the_lost_probability_is_written_only_if_calls_are_planned(
+    settings: Settings, columns: tuple[str, ...], tmp_path: Path
+) -> None:
+    outcome = replayed(settings)
+    decisions = outcome.columns.decisions()
+    for name in ("predictions.csv", "predictions.parquet"):
+        write_predictions(decisions, tmp_path / name)
+    with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    table = pq.read_table(tmp_path / "predictions.parquet")
+    assert tuple(header) == tuple(table.column_names) == PREDICTION_COLUMNS + columns
+    assert len(rows) == table.num_rows > 0
+    for name in columns:
+        found = [float(row[header.index(name)]) for row in rows]
+        assert found == pytest.approx(table[name].to_pylist(), abs=1e-6)
+        assert all(0.0 < one <= 1.0 for one in found)
+    lines = alert_lines(outcome.opened, outcome.closed)
+    assert any(line["kind"] == "opened" for line in lines)
+    assert all(("act_by" in line) == bool(columns) for line in lines if line["kind"] == "opened")
