@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from benchmarks.live.run import QUICK as LIVE_QUICK
-from benchmarks.live.run import LiveBench
+from benchmarks.live.run import QUICK as LIVE_QUICK, LiveBench
 from benchmarks.page import DOCS, joined, rendered
 from benchmarks.replay.run import QUICK, ReplayBench
 

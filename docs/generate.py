@@ -20,8 +20,7 @@ from stream_app.adapters.http.health import BEAT_SECONDS
 from stream_app.adapters.kafka.acls import kafka_acls
 from stream_app.adapters.redis.acls import redis_acls
 from stream_app.config import LiveConfig
-from stream_app.config.listing import Row
-from stream_app.config.listing import rows as all_settings
+from stream_app.config.listing import Row, rows as all_settings
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
@@ -54,8 +53,7 @@ from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.metrics.worker import WorkerMetrics
 from stream_app.notifications.messages import template_loader
 from stream_app.notifications.messages.composer import PlaybookComposer
-from stream_app.notifications.playbook.measures import CAUSES as MEASURED
-from stream_app.notifications.playbook.measures import Playbook
+from stream_app.notifications.playbook.measures import CAUSES as MEASURED, Playbook
 from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS

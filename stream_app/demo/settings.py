@@ -6,8 +6,7 @@ import os
 import socket
 import sysconfig
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from datetime import time as midnight
+from datetime import date, datetime, time as midnight, timedelta
 from pathlib import Path
 from typing import Final
 

@@ -12,8 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from threading import Event as Flag
-from threading import Thread
+from threading import Event as Flag, Thread
 from typing import Final
 
 from stream_app.config import LiveConfig

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Event as Flag
-from threading import Thread
+from threading import Event as Flag, Thread
 from typing import Final, Literal
 
 import msgspec

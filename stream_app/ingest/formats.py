@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dict
-from collections.abc import Sequence
+from collections.abc import Mapping as Dict, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Final

@@ -28,8 +28,7 @@ from stream_app.core.model.experts.recursive import (
     Span,
 )
 from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
-from stream_app.core.model.features import LIMIT as FEATURE_LIMIT
-from stream_app.core.model.features import LINEAR, NAMES, PLACE
+from stream_app.core.model.features import LIMIT as FEATURE_LIMIT, LINEAR, NAMES, PLACE
 from stream_app.core.units import DAY_US
 from tests.harness.shops import rows_of, separable
 

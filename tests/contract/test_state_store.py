@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.packing import pack_strings

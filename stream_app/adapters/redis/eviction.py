@@ -7,9 +7,7 @@ import logging
 from typing import Any, Final
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as NoAnswer
+from redis.exceptions import ConnectionError as NoConnection, ResponseError, TimeoutError as NoAnswer
 
 from stream_app.adapters.redis.connection import Client, address, translated
 from stream_app.errors import EvictingStore, StoreUnavailable

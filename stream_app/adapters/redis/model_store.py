@@ -14,8 +14,7 @@ from stream_app.adapters.redis.completeness import require_complete
 from stream_app.adapters.redis.connection import Client, ask, to_the_end
 from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, Keys
 from stream_app.adapters.redis.store import INCOMPLETE, OwnedStore
-from stream_app.core.model.signature import Keys as SigningKeys
-from stream_app.core.model.signature import sign, verify
+from stream_app.core.model.signature import Keys as SigningKeys, sign, verify
 from stream_app.errors import UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelStore, ModelVersion, Outcome
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.pending import ChannelQueue, PendingDeliveries

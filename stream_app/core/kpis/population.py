@@ -22,9 +22,7 @@ from stream_app.core.segments.lifecycle_stage import STAGES, stages
 from stream_app.core.segments.segments import SEGMENTS, price_sensitive, segments
 from stream_app.core.shops.registry import MAX_SHOPS, ShopRegistry
 from stream_app.core.state.complaints import open_since
-from stream_app.core.state.counters import COUNTER
-from stream_app.core.state.counters import SHOP as COUNTERS_SHOP
-from stream_app.core.state.counters import matrix as counters_matrix
+from stream_app.core.state.counters import COUNTER, SHOP as COUNTERS_SHOP, matrix as counters_matrix
 from stream_app.core.state.frame import mean_gap
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, SLOT
 from stream_app.core.units import DAY_US

@@ -25,8 +25,7 @@ from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
-from stream_app.core.state.vector import LAST_ORDER
-from stream_app.core.state.vector import NEVER as NO_DAY
+from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
 
 

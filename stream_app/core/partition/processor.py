@@ -28,8 +28,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD, SHOP
 from stream_app.core.state.update import apply_event
-from stream_app.core.state.vector import LAST_ORDER
-from stream_app.core.state.vector import NEVER as NO_DAY
+from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US, NEVER, NOT_DUE
 
 _SAMPLE: Final = 16  # one in this many events is also scored just before it is applied, to measure its effect

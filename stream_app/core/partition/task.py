@@ -289,12 +289,11 @@ class PartitionTask:
         step.take_counts(processor.aggregator.event_counts)
         step.position = Position(self.inputs.positions, (processor.stream_time, self._commits))
         step.watermark = processor.stream_time - self._settings.lateness - 1
-        encoded = encode_customers(changed, processor.ranking)
         step.commit = Commit(
             partition=self.number,
             base=self.base,
             position=msgspec.json.encode(step.position),
-            states={one.name: state for one, state in zip(changed, encoded, strict=True)},
+            states=dict(zip([one.name for one in changed], encode_customers(changed, processor.ranking), strict=True)),
             summary=msgspec.json.encode(summary),
             outbox=[pack(record) for record in step.outbox],
             alerts=processor.alerts.take_notes(),

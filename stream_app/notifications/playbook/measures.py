@@ -10,8 +10,7 @@ from typing import Annotated, Final, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from stream_app.config.fields import ContradictionError, Section
-from stream_app.core.causes.catalogue import CAUSES as KNOWN
-from stream_app.core.causes.catalogue import FAMILY
+from stream_app.core.causes.catalogue import CAUSES as KNOWN, FAMILY
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 
 # A family of causes is reported if the events do not distinguish its causes, so it needs a measure too.

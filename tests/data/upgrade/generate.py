@@ -50,8 +50,7 @@ from stream_app.core.delivery.records import (
     encode_record,
 )
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
-from stream_app.core.events.schema import encode as encode_event
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Order, encode as encode_event
 from stream_app.core.kpis.aggregator import KpiState
 from stream_app.core.kpis.monthly_churn import MonthCount
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened

@@ -17,8 +17,7 @@ from stream_app.core.delivery.records import (
     decode_record,
     encode_record,
 )
-from stream_app.core.events.schema import decode as decode_event
-from stream_app.core.events.schema import encode as encode_event
+from stream_app.core.events.schema import decode as decode_event, encode as encode_event
 from stream_app.core.messages.alerts import decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, ScoreRecords
 from stream_app.core.messages.outgoing import Outgoing, pack, unpack

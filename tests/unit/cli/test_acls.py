@@ -19,8 +19,7 @@ from stream_app.adapters.kafka import admin
 from stream_app.adapters.kafka.acls import NEEDS, kafka_acls
 from stream_app.adapters.kafka.admin import TopicIds
 from stream_app.adapters.kafka.refusals import refusal, refusals
-from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
-from stream_app.adapters.redis.acls import redis_acls
+from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS, redis_acls
 from stream_app.adapters.redis.connection import commands_in
 from stream_app.cli import app
 from stream_app.config import INPUTS, OUTPUTS, Kafka, Redis, Topics

@@ -13,8 +13,7 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
-from stream_app.cli import alerts as shown
-from stream_app.cli import app
+from stream_app.cli import alerts as shown, app
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages.schema import Contact

@@ -12,8 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.cli import app
-from stream_app.cli import explain as module
+from stream_app.cli import app, explain as module
 from stream_app.core.alerts.staff_actions import WORK, AlertNote, WorkNote
 from stream_app.core.customers.codec.states import encode_customers
 from stream_app.core.events.schema import Event

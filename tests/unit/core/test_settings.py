@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.settings import Campaign, Settings
 from stream_app.core.state.vector import MAX_LATENESS_DAYS

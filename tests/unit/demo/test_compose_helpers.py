@@ -7,8 +7,7 @@ import json
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event as Flag
-from threading import Thread
+from threading import Event as Flag, Thread
 from typing import Any
 
 import aiohttp

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode
 from stream_app.ingest import LogFormat, LogSummary, open_log, text_table

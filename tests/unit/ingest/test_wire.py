@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode

@@ -22,8 +22,7 @@ from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.segments import RFM
 from stream_app.replay.evaluation.support import FIELD_GROUPS
 from stream_app.replay.results import Results
-from stream_app.report import html
-from stream_app.report import summary as texts
+from stream_app.report import html, summary as texts
 from stream_app.report.charts.ensemble import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report

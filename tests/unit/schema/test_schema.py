@@ -16,8 +16,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.events.schema import (
     KINDS,

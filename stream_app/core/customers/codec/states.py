@@ -31,10 +31,13 @@ from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.ranking import Ranking, Ranks
 from stream_app.core.alerts.sla import Target, UrgentCase
 from stream_app.core.arrays import Bools, Ints
-from stream_app.core.customers.codec.alerts import MAX_BYTES as MAX_ALERT_BYTES
-from stream_app.core.customers.codec.alerts import decode_alerts, encode_alerts
-from stream_app.core.customers.codec.counters import MAX_BYTES as MAX_COUNTER_BYTES
-from stream_app.core.customers.codec.counters import SUMMARY_BYTES, decode_counters, encode_counters
+from stream_app.core.customers.codec.alerts import MAX_BYTES as MAX_ALERT_BYTES, decode_alerts, encode_alerts
+from stream_app.core.customers.codec.counters import (
+    MAX_BYTES as MAX_COUNTER_BYTES,
+    SUMMARY_BYTES,
+    decode_counters,
+    encode_counters,
+)
 from stream_app.core.customers.codec.decisions import (
     DECISION_BYTES,
     MAX_FEATURE_BYTES,
@@ -42,8 +45,13 @@ from stream_app.core.customers.codec.decisions import (
     encode_decisions,
 )
 from stream_app.core.customers.codec.ragged import Bytes, Reader, cut, narrow, widen
-from stream_app.core.customers.codec.vectors import CODE_BYTES, decode_vectors, encode_vectors, matrix
-from stream_app.core.customers.codec.vectors import MAX_BYTES as MAX_VECTOR_BYTES
+from stream_app.core.customers.codec.vectors import (
+    CODE_BYTES,
+    MAX_BYTES as MAX_VECTOR_BYTES,
+    decode_vectors,
+    encode_vectors,
+    matrix,
+)
 from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.scores import EXPERTS

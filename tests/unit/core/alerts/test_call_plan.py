@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
 from stream_app.core.settings import Campaign, Settings

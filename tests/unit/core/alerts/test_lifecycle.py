@@ -9,8 +9,7 @@ from datetime import date
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.alerts.lifecycle import FELL, LOST, RETURNED, AlertCandidate, alert_id, has_fallen, open_alerts
 from stream_app.core.alerts.ranking import Ranking, top_indices

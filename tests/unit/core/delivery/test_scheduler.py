@@ -8,8 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry

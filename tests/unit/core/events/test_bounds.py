@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.core.alerts.lifecycle import AlertCandidate

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.arrays import Floats
 from stream_app.core.model.churn_model import ENOUGH, ChurnModel
@@ -21,8 +20,7 @@ from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Returned
 from stream_app.core.model.nowcast import COEFFICIENT, Nowcast
-from stream_app.core.model.scores import EXPERTS as COLUMNS
-from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE
+from stream_app.core.model.scores import EXPERTS as COLUMNS, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import new_vector

@@ -6,13 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.events.enumerations import ComplaintAction
 from stream_app.core.events.schema import Event
-from stream_app.core.model.bg_nbd import LIMIT as PRIOR_LIMIT
-from stream_app.core.model.bg_nbd import bg_nbd_log_odds
+from stream_app.core.model.bg_nbd import LIMIT as PRIOR_LIMIT, bg_nbd_log_odds
 from stream_app.core.model.features import FEATURES, LIMIT, LINEAR, NAMES, features
 from stream_app.core.segments import lifecycle_stage
 from stream_app.core.state.frame import LONG_AGO, StateFrame

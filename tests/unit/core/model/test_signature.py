@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.config.processes import Model
 from stream_app.core.model.signature import MAGIC, sign, verify

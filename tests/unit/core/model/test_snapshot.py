@@ -18,8 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 import xxhash
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.experts.binned import BinnedExpert

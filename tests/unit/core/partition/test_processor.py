@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import xxhash
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.customers.codec.states import encode_customers, max_bytes
 from stream_app.core.events.enumerations import OrderAction

@@ -6,8 +6,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.partition.record_merge import Entry, RecordMerge
 from stream_app.errors import AlignmentGap

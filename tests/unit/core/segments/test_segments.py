@@ -6,8 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings
-from hypothesis import strategies as st
+from hypothesis import find, given, settings, strategies as st
 
 from stream_app.core.customers.customer import Customer
 from stream_app.core.segments.lifecycle_stage import stages

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction

@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from standardwebhooks import Webhook as Verifier
-from standardwebhooks import WebhookVerificationError
+from standardwebhooks import Webhook as Verifier, WebhookVerificationError
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
 from stream_app.core.delivery.records import OutboundMessage

@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages.alerts import AlertOpened

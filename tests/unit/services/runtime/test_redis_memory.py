@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisClusterException
+from redis.exceptions import ConnectionError as NoConnection, RedisClusterException
 
 from stream_app.metrics.base import new_registry
 from stream_app.metrics.runtime import RedisMetrics

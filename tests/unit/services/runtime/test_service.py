@@ -29,8 +29,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US
 from stream_app.errors import KafkaDenied, NoBroker
 from stream_app.ports import ModelVersion
-from stream_app.services.runtime import outbox_relay as relay_module
-from stream_app.services.runtime import process
+from stream_app.services.runtime import outbox_relay as relay_module, process
 from stream_app.services.runtime.outbox_relay import OutboxRelay
 from stream_app.services.worker import ticker as ticker_module
 from stream_app.services.worker.model_versions import ModelVersions
