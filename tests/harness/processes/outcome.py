@@ -80,8 +80,8 @@ def plain_state(customer: Customer) -> tuple[Any, ...]:
         customer.due,
         customer.fresh,
         tuple(
-            (p.decided_at, p.features, p.log_odds, p.probability, p.returned, p.counted, p.version)
-            for p in customer.waiting
+            (p.decided_at, p.features, p.log_odds, p.probability, p.returned, p.version, *([True] if p.counted else []))
+            for p in customer.waiting  # 0.1.1, whose outcomes are stored, counted no steps
         ),
         customer.alert.alert_id if customer.alert else None,
     )
