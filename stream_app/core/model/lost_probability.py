@@ -39,7 +39,7 @@ class Ended(NamedTuple):
 
     Attributes:
         pending: the decision it is counted from.
-        lead: number of steps from the decision to its begin.
+        lead: number of steps from the decision to the beginning of this one.
         returned: whether the customer had returned when it ended.
     """
 
@@ -123,10 +123,8 @@ class StepCounts:
         decisions = [one.pending for one in ended]
         codes = grid.codes(decisions, np.array([one.lead for one in ended], dtype=np.int64))
         returned = np.array([one.returned for one in ended])
-        for counter, chosen in ((self.ended, codes[codes >= 0]), (self.returned, codes[(codes >= 0) & returned])):
-            counter.update(
-                dict(zip(*(column.tolist() for column in np.unique(chosen, return_counts=True)), strict=True))
-            )
+        self.ended.update(codes[codes >= 0].tolist())
+        self.returned.update(codes[(codes >= 0) & returned].tolist())
 
     def merge(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Add rows of another partition or batch; see `rows`."""

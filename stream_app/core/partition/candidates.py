@@ -40,8 +40,9 @@ class CandidateSelection:
             at: time of the allocation, microseconds; all earlier events and decisions must have been scored.
             model: the current model.
         """
-        found = self._planned(at, model) if self._settings.plans_calls else self._riskiest(at)
-        return best_candidates(found, self._settings)
+        if self._settings.plans_calls:
+            return self._planned(at, model)
+        return best_candidates(self._riskiest(at), self._settings)
 
     def _riskiest(self, at: int) -> list[AlertCandidate]:
         """Return the `capacity` customers at the highest risk, plus ties."""
@@ -54,7 +55,7 @@ class CandidateSelection:
         return [self.candidate(customers[index], float(risk[index]), at) for index in top]
 
     def _planned(self, at: int, model: Model) -> list[AlertCandidate]:
-        """Return the customers who are planned to be called, with the lost probability and the deadline of each."""
+        """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each."""
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
         risk = ranking.latest_of(0, len(customers))
