@@ -41,6 +41,7 @@ _PRODUCER: Final[dict[str, Any]] = {
     "delivery.report.only.error": True,
 }
 _Header = tuple[str, str | bytes | None]  # as in the type hints of confluent-kafka
+_DISCARDED: Final = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 _LINGER_FLAT_OUT_MS: Final = 20
 _LINGER_PACED_MS: Final = 2
 _STALLED_SECONDS: Final = 60.0
@@ -147,8 +148,8 @@ class Sender:
     def serve(self) -> None:
         """Process delivery reports. Raises NotDelivered if the broker rejected a record."""
         self._poll(0.0)
-        if self._fatal is not None and self._refused is None:
-            self._poll(1.0)  # the delivery report of the rejected record follows the fatal error
+        if (self._fatal is not None or self._refused is not None) and not self._explained():
+            self._await_cause()
         topic, refused = self._refused or ("Kafka", self._fatal)
         for error in (refused, self._fatal):  # after a fatal denial all other records are reported as "purged"
             if error is not None and (denied := refusal(KafkaException(error), "Write", topic)):
@@ -185,9 +186,19 @@ class Sender:
             self._fatal = error.__cause__.args[0]
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        """Delivery report: record the first failure. Successes are not reported."""
-        if error is not None and self._refused is None:
+        """Delivery report: record the first failure with a cause of its own. Successes are not reported."""
+        if error is not None and not self._explained():
             self._refused = message.topic() or "", error
+
+    def _explained(self) -> bool:
+        """Return whether the rejected record itself was reported, and not only records that were discarded with it."""
+        return self._refused is not None and self._refused[1].code() not in _DISCARDED
+
+    def _await_cause(self) -> None:
+        """Wait up to a second for the report of the rejected record, which may follow those of purged records."""
+        until = time.monotonic() + 1.0
+        while not self._explained() and (left := until - time.monotonic()) > 0:
+            self._poll(left)
 
     def _on_error(self, error: KafkaError) -> None:
         """Record a fatal error. Ignore others: an unreachable broker may come back, or is detected as a stall."""
