@@ -80,15 +80,17 @@ class LineView(View):
             self._print_history(state, shop)
         elif shop.phase is Phase.LIVE:
             self._print_day(state, shop)
-        for listed in changed:
-            self._print_alert(listed)
+        if shop.phase is not Phase.HISTORY:  # thousands of lines per second would follow
+            for listed in changed:
+                self._print_alert(listed)
 
     def _print_history(self, state: DemoState, shop: ShopSimulation) -> None:
         line = int(shop.history_share * _HISTORY_LINES)
         if line > self._history_lines:
             self._history_lines = line
             share, events = self._translator.percent(shop.history_share), self._translator.number(shop.sent)
-            self._print_figures("line.history", state, shop, share=share, events=events)
+            alerts = self._translator.number(state.counts[OPEN])
+            self._print_figures("line.history", state, shop, share=share, events=events, alerts=alerts)
 
     def _print_day(self, state: DemoState, shop: ShopSimulation) -> None:
         day = (shop.now - shop.began) // DAY_US

@@ -47,7 +47,7 @@ class AlertView:
     percent: int  # churn probability
     worth: str  # monthly revenue; empty if there is none yet
     silent_days: int
-    silence: float | None  # multiple of the usual gap between orders; None after a single order
+    silence: float | None  # multiple of the usual gap between orders, if the silence is longer
     causes: tuple[CauseView, ...]
     evidence: tuple[str, ...]
     steps: tuple[str, ...]
@@ -87,7 +87,7 @@ class Views:
             percent=_percent(alert.probability),
             worth=translator.money(alert.monthly_worth, self._currency) if alert.monthly_worth >= MIN_WORTH else "",
             silent_days=round(alert.silent_days),
-            silence=round(alert.silent_days / gap, 1) if gap else None,
+            silence=round(alert.silent_days / gap, 1) if gap and alert.silent_days >= gap else None,
             causes=_causes(alert, translator),
             evidence=_evidence(alert, translator),
             steps=tuple(step.text(language) for step in measure.steps) if measure else (),

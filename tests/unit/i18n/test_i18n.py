@@ -100,7 +100,7 @@ def test_everything_has_one_name_and_nothing_else_has(lang: str) -> None:
     assert words["segments"].keys() == set(SEGMENTS)
     assert words["stages"].keys() == set(STAGES)
     assert words["risk_bands"].keys() == set(BANDS)
-    assert words["evidence"].keys() == {*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED}
+    assert words["evidence"].keys() == {*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED, "silence_short"}
     for group in ("causes", "segments", "stages", "risk_bands"):
         assert len(set(words[group].values())) == len(words[group])
     for key in words["stages"].keys() & words["segments"].keys():
@@ -114,6 +114,20 @@ def test_no_other_catalogue_names_a_cause_a_segment_or_a_risk_band(lang: str, do
     named = {**catalogue(lang, "explanations")["causes"], **catalogue(lang, "explanations")["segments"]}
     for group, texts in catalogue(lang, domain).items():
         assert not isinstance(texts, dict) or texts.keys() & named.keys() != named.keys(), group
+
+
+def test_a_fraction_of_the_usual_gap_is_not_told_as_a_reason() -> None:
+    short, long = {"days": 3.0, "times": 0.1}, {"days": 90.0, "times": 3.0}
+    assert Translator("en").evidence("silence", short) == "no order for 3 days, the usual gap is not over yet"
+    assert Translator("zh").evidence("silence", short) == "已 3 天未下单，尚未超过平时的下单间隔"
+    assert Translator("en").evidence("silence", long) == "no order for 90 days, 3.0 × the usual gap"
+
+
+def test_a_fraction_of_the_usual_gap_is_not_told_as_a_reason() -> None:
+    short, long = {"days": 3.0, "times": 0.1}, {"days": 90.0, "times": 3.0}
+    assert Translator("en").evidence("silence", short) == "no order for 3 days, the usual gap is not over yet"
+    assert Translator("zh").evidence("silence", short) == "已 3 天未下单，尚未超过平时的下单间隔"
+    assert Translator("en").evidence("silence", long) == "no order for 90 days, 3.0 × the usual gap"
 
 
 @pytest.mark.parametrize("sign", [*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED])
