@@ -123,13 +123,6 @@ def test_a_fraction_of_the_usual_gap_is_not_told_as_a_reason() -> None:
     assert Translator("en").evidence("silence", long) == "no order for 90 days, 3.0 × the usual gap"
 
 
-def test_a_fraction_of_the_usual_gap_is_not_told_as_a_reason() -> None:
-    short, long = {"days": 3.0, "times": 0.1}, {"days": 90.0, "times": 3.0}
-    assert Translator("en").evidence("silence", short) == "no order for 3 days, the usual gap is not over yet"
-    assert Translator("zh").evidence("silence", short) == "已 3 天未下单，尚未超过平时的下单间隔"
-    assert Translator("en").evidence("silence", long) == "no order for 90 days, 3.0 × the usual gap"
-
-
 @pytest.mark.parametrize("sign", [*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED])
 def test_evidence_uses_only_numbers_of_its_rule(sign: str) -> None:
     for lang in LANGUAGES:
