@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from stream_app.core.alerts.lifecycle import FELL, LOST, RESOLVED, RETURNED, Alert, AlertClosing, has_fallen
-from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreach, SlaBreachEnded, breach_of, is_announced
+from stream_app.core.alerts.sla import (
+    ComplaintsBefore,
+    SlaBreach,
+    SlaBreachEnded,
+    UrgentCase,
+    breach_of,
+    case_of,
+    is_announced,
+)
 from stream_app.core.alerts.staff_actions import (
     NO_OUTCOME,
     StaffOutcome,
@@ -183,11 +191,14 @@ class AlertTracker:
 
     def _add_breaches(self, missed: Iterable[MissedTarget]) -> None:
         for customer, target in missed:
-            if is_announced(target, self._explainer.shop_of(customer)):
-                at, kind = target
+            key, at, kind = case_of(target, self._settings), *target
+            if key not in customer.cases and is_announced(target, self._explainer.shop_of(customer)):
                 candidate = self.candidates.explained(self.candidates.candidate(customer, 0.0, at))
                 breach = breach_of(candidate, kind, self._settings)
                 self._breaches.append(breach)
+                if self._settings.one_case_per_complaint:  # remembered, since the other targets must not open another
+                    customer.cases[key] = UrgentCase(breach.alert_id, breach.expires_at)
+                    self._working_set.changed.add(customer)
                 if customer.vector[LAST_ORDER] != NO_DAY:
                     self._batch.add_breach(customer, breach)
 

@@ -1,8 +1,9 @@
 """Monitors the service targets of complaints: detects targets that are missed, met late, or no longer worth an alert.
 
 Missed targets are derived from the complaints in the customers' states and from stream time, so no extra state is
-needed: targets before stream time have been evaluated, and all others have a timer. Only staff work on an urgent case
-is stored with the customer.
+needed: targets before stream time have been evaluated, and all others have a timer. Staff work on an urgent case is
+stored with the customer. If there is one case per complaint, the case is stored when it opens: it is open until the
+complaint is solved, and the other targets of the complaint open no further one.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from stream_app.core.alerts.sla import (
+    COMPLAINT,
+    CaseKey,
     ComplaintsBefore,
     SlaBreachEnded,
     Target,
     UrgentCase,
     breach_id,
+    case_of,
     is_announced,
     targets_of,
 )
@@ -40,7 +44,7 @@ class SlaWatch:
         self._settings = settings
         self._deadlines: Timers[Customer] = Timers(HOUR_US)
         self._expiries: Timers[Customer] = Timers(HOUR_US)  # one alert lifetime after the deadlines
-        self._met: list[tuple[Customer, Target, int]] = []
+        self._met: list[tuple[Customer, CaseKey, SlaBreachEnded]] = []
         self.forgotten: list[str] = []  # ids of urgent cases whose complaints were replaced in the state
 
     def schedule(self, customer: Customer, stream_time: int) -> None:
@@ -76,6 +80,23 @@ class SlaWatch:
         # An event changes one complaint. If the state was full and the new complaint replaced another one, the targets
         # of the replaced one were not met, and its alert stays open until it expires.
         replaced = not before.keys <= keys_of(customer.vector)
+        if self._settings.one_case_per_complaint:
+            self._end_cases(customer, before, after, at, replaced=replaced)
+        else:
+            self._end_targets(customer, before, after, at, stream_time, replaced=replaced)
+        return [(customer, target) for target in added if target[0] < stream_time]
+
+    def _end_targets(
+        self,
+        customer: Customer,
+        before: ComplaintsBefore,
+        after: set[Target],
+        at: int,
+        stream_time: int,
+        *,
+        replaced: bool,
+    ) -> None:
+        """End the cases of targets that are met too late or replaced."""
         for target in sorted(before.targets - after):
             case = customer.cases.pop(target, None)
             if target[0] >= stream_time or (case and case.resolved):
@@ -83,8 +104,24 @@ class SlaWatch:
             if replaced:
                 self.forgotten.append(breach_id(customer.name, target))
             else:
-                self._met.append((customer, target, at))
-        return [(customer, target) for target in added if target[0] < stream_time]
+                end = SlaBreachEnded(breach_id(customer.name, target), customer.name, at)
+                self._met.append((customer, target, end))
+
+    def _end_cases(
+        self, customer: Customer, before: ComplaintsBefore, after: set[Target], at: int, *, replaced: bool
+    ) -> None:
+        """End the cases of complaints without a target left. If a complaint was opened again, its case goes on."""
+        then, now = ({case_of(target, self._settings) for target in targets} for targets in (before.targets, after))
+        for key in sorted(then - now):
+            case = customer.cases.pop(key, None)
+            if case is None or case.resolved:
+                continue
+            if replaced:
+                self.forgotten.append(case.alert_id)
+            elif now - then:
+                customer.cases[min(now - then)] = case
+            else:
+                self._met.append((customer, key, SlaBreachEnded(case.alert_id, customer.name, at)))
 
     def take_missed(self, stream_time: int) -> list[MissedTarget]:
         """Return the targets missed before stream time, without duplicates."""
@@ -96,11 +133,11 @@ class SlaWatch:
 
     def take_expired(self, stream_time: int) -> list[str]:
         """Return the ids of the open urgent cases that have expired before stream time."""
-        return [
-            breach_id(name, target)
-            for due, name, _, target in self._take_due(self._expiries, stream_time)
-            if self._expires_at(target) == due
-        ]
+        expired = self._take_due(self._expiries, stream_time)
+        if self._settings.one_case_per_complaint:
+            cases = [(due, customer.cases.get(case_of(target, self._settings))) for due, _, customer, target in expired]
+            return list(dict.fromkeys(case.alert_id for due, case in cases if case and case.expires_at == due))
+        return [breach_id(name, target) for due, name, _, target in expired if self._expires_at(target) == due]
 
     def _take_due(self, timers: Timers[Customer], stream_time: int) -> Iterator[tuple[int, str, Customer, Target]]:
         due_now = timers.take_before(stream_time)
@@ -111,8 +148,13 @@ class SlaWatch:
 
     def open_case(
         self, customer: Customer, alert_key: str, stream_time: int, shop: KnownShop
-    ) -> tuple[Target, UrgentCase] | None:
-        """Return a customer's open urgent case and its target by alert id, or None if there is no such open case."""
+    ) -> tuple[CaseKey, UrgentCase] | None:
+        """Return a customer's open urgent case and its key by alert id, or None if there is no such open case."""
+        if self._settings.one_case_per_complaint:
+            for key, case in customer.cases.items():
+                if case.alert_id == alert_key:
+                    return None if case.resolved or case.expires_at < stream_time else (key, case)
+            return None
         for target in targets_of(customer.vector, self._settings):
             if breach_id(customer.name, target) == alert_key:
                 case = customer.cases.get(target) or UrgentCase(alert_key, self._expires_at(target))
@@ -123,8 +165,4 @@ class SlaWatch:
     def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[SlaBreachEnded]:
         """Return the ends of the urgent alerts whose targets were met since the last call."""
         met, self._met = self._met, []
-        return [
-            SlaBreachEnded(breach_id(customer.name, target), customer.name, at)
-            for customer, target, at in met
-            if is_announced(target, shop_of(customer))
-        ]
+        return [end for customer, key, end in met if key[1] == COMPLAINT or is_announced(key, shop_of(customer))]
