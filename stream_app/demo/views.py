@@ -8,6 +8,7 @@ from typing import Final, Self
 from rich.console import Console
 from rich.live import Live
 
+from stream_app.core.alerts.sla import LOW_REVIEW
 from stream_app.core.units import DAY_US
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
 from stream_app.demo.state import OPEN, DemoState, ListedAlert, band_counts
@@ -104,7 +105,7 @@ class LineView(View):
         if listed.state != OPEN:
             key, values["state"] = "line.closed", translator.text(f"state.{listed.state}")
         elif alert.urgent:  # urgent alerts do not depend on the risk and may have no score
-            key = "line.urgent"
+            key = "line.review" if alert.explanation.evidence[0].rule == LOW_REVIEW else "line.urgent"
         else:
             key, values["risk"] = "line.opened", translator.percent(alert.probability)
             values |= {"silent": silence_text(translator, alert), "worth": worth_text(translator, alert)}

@@ -17,11 +17,12 @@ from stream_app.core.units import DAY_US, HOUR_US
 
 UNANSWERED: Final = "unanswered"
 UNSOLVED: Final = "unsolved"
+LOW_REVIEW: Final = "low_review"  # a review that is due for an answer at once
 MET: Final = "met"  # reason for closing an urgent alert: the complaint was answered, resolved or reopened late
 
 COMPLAINT: Final = "complaint"  # kind of a case for all targets of a complaint
 
-Target = tuple[int, str]  # deadline in microseconds; UNANSWERED or UNSOLVED
+Target = tuple[int, str]  # deadline in microseconds; UNANSWERED, UNSOLVED or LOW_REVIEW
 CaseKey = tuple[int, str]  # a target, or the time when a complaint was opened (microseconds) and COMPLAINT
 
 
@@ -85,7 +86,9 @@ def case_of(target: Target, settings: Settings) -> CaseKey:
     True
     """
     due, kind = target
-    return (due - _within(kind, settings), COMPLAINT) if settings.one_case_per_complaint else target
+    if kind == LOW_REVIEW or not settings.one_case_per_complaint:
+        return target
+    return due - _within(kind, settings), COMPLAINT
 
 
 def _within(kind: str, settings: Settings) -> int:
@@ -120,7 +123,7 @@ def _targets(case: ComplaintCase, settings: Settings) -> list[Target]:
 
 def breach_of(candidate: AlertCandidate, kind: str, settings: Settings) -> SlaBreach:
     """Return a customer's service-target breach as of the deadline, with the missed target as the first evidence."""
-    first = Evidence(kind, {"hours": _within(kind, settings) / HOUR_US})
+    first = Evidence(kind, {} if kind == LOW_REVIEW else {"hours": _within(kind, settings) / HOUR_US})
     explained = msgspec.structs.replace(candidate.explanation, evidence=(first, *candidate.explanation.evidence))
     expires_at = candidate.at + settings.alert_lifetime
     case = case_of((candidate.at, kind), settings)
@@ -128,6 +131,9 @@ def breach_of(candidate: AlertCandidate, kind: str, settings: Settings) -> SlaBr
 
 
 def is_announced(target: Target, shop: KnownShop) -> bool:
-    """Return whether a missed target opens an alert: the shop must have reported answers (or resolutions) by then."""
+    """Return whether a missed target opens an alert: the shop must have reported answers (or resolutions) by then.
+
+    A low review needs no report.
+    """
     due, kind = target
-    return due >= (shop.answers_since if kind == UNANSWERED else shop.solves_since)
+    return kind == LOW_REVIEW or due >= (shop.answers_since if kind == UNANSWERED else shop.solves_since)

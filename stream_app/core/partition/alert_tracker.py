@@ -25,6 +25,7 @@ from stream_app.core.alerts.staff_actions import (
     work_notes_of,
 )
 from stream_app.core.customers.customer import Customer
+from stream_app.core.events.schema import Complaint
 from stream_app.core.kpis.aggregator import KpiAggregator
 from stream_app.core.messages.schema import Contact
 from stream_app.core.partition.candidates import CandidateSelection
@@ -33,6 +34,7 @@ from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
+from stream_app.core.state.complaint_kinds import is_low_review
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
 
@@ -180,9 +182,13 @@ class AlertTracker:
             customer.cases[target] = result
             self._notes |= work_notes_of(result)
 
-    def update_targets(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> None:
-        """Update a customer's service targets after a complaint event; see `SlaWatch.update`."""
+    def update_targets(
+        self, customer: Customer, before: ComplaintsBefore, event: Complaint, at: int, stream_time: int
+    ) -> None:
+        """Update a customer's service targets after a complaint event; see `SlaWatch.update` and `SlaWatch.review`."""
         self._add_breaches(self.sla.update(customer, before, at, stream_time))
+        if self._settings.one_case_per_complaint and is_low_review(event):
+            self._add_breaches(self.sla.review(customer, at, stream_time))
 
     def check_targets(self, stream_time: int) -> None:
         """Open urgent alerts for missed service targets, and drop expired urgent cases."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from stream_app.core.alerts.sla import (
     COMPLAINT,
+    LOW_REVIEW,
     CaseKey,
     ComplaintsBefore,
     SlaBreachEnded,
@@ -51,6 +52,19 @@ class SlaWatch:
         """Set the timers of a restored customer. Targets before stream time have already been evaluated."""
         for target in targets_of(customer.vector, self._settings):
             self._set_timers(customer, target, stream_time)
+        for key in customer.cases:
+            if key[1] == LOW_REVIEW:
+                self._set_timers(customer, key, stream_time)
+
+    def review(self, customer: Customer, at: int, stream_time: int) -> list[MissedTarget]:
+        """Return a low review as a target that is missed at once, unless the case of an earlier one is still open."""
+        earlier = [key for key in customer.cases if key[1] == LOW_REVIEW]
+        if any(not customer.cases[key].resolved and customer.cases[key].expires_at >= at for key in earlier):
+            return []
+        for key in earlier:
+            del customer.cases[key]
+        self._set_timers(customer, (at, LOW_REVIEW), stream_time)
+        return [(customer, (at, LOW_REVIEW))]
 
     def _set_timers(self, customer: Customer, target: Target, stream_time: int) -> None:
         for timers, due in ((self._deadlines, target[0]), (self._expiries, self._expires_at(target))):
@@ -133,11 +147,16 @@ class SlaWatch:
 
     def take_expired(self, stream_time: int) -> list[str]:
         """Return the ids of the open urgent cases that have expired before stream time."""
-        expired = self._take_due(self._expiries, stream_time)
-        if self._settings.one_case_per_complaint:
-            cases = [(due, customer.cases.get(case_of(target, self._settings))) for due, _, customer, target in expired]
-            return list(dict.fromkeys(case.alert_id for due, case in cases if case and case.expires_at == due))
-        return [breach_id(name, target) for due, name, _, target in expired if self._expires_at(target) == due]
+        if not self._settings.one_case_per_complaint:
+            return [
+                breach_id(name, target)
+                for due, name, _, target in self._take_due(self._expiries, stream_time)
+                if self._expires_at(target) == due
+            ]
+        expired = self._expiries.take_before(stream_time)
+        self.next_due = min(self._deadlines.next_due, self._expiries.next_due)
+        cases = [(due, case) for due, _, customer in expired for case in customer.cases.values()]
+        return list(dict.fromkeys(case.alert_id for due, case in cases if case.expires_at == due))
 
     def _take_due(self, timers: Timers[Customer], stream_time: int) -> Iterator[tuple[int, str, Customer, Target]]:
         due_now = timers.take_before(stream_time)

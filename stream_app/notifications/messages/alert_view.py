@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from stream_app.core.alerts.sla import LOW_REVIEW
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
@@ -42,6 +43,7 @@ class AlertView:
     shop: str  # empty for the default shop
     segment: str  # empty if unknown
     urgent: bool
+    review: bool  # whether the alert is urgent because of a low review, and not of a missed service target
     rank: int
     risk: str  # name of the risk band; empty if the customer has no score
     percent: int  # churn probability
@@ -82,6 +84,7 @@ class Views:
             shop="" if alert.shop_id == DEFAULT_SHOP else harmless(alert.shop_id),
             segment=_segments(alert.explanation.segments, translator),
             urgent=alert.urgent,
+            review=alert.urgent and any(one.rule == LOW_REVIEW for one in alert.explanation.evidence[:1]),
             rank=alert.rank,
             risk=translator.name("risk_bands", band_of(alert.probability)) if alert.probability > 0 else "",
             percent=_percent(alert.probability),

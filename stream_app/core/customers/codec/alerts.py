@@ -7,11 +7,11 @@ from typing import Final, cast
 import msgspec
 
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
-from stream_app.core.alerts.sla import COMPLAINT, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
+from stream_app.core.alerts.sla import COMPLAINT, LOW_REVIEW, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
 from stream_app.core.state.vector import CASES
 
-_KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT)  # stored as indices
+_KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
 _ALERT_BYTES: Final = 336  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
 MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets

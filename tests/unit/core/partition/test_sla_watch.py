@@ -259,3 +259,31 @@ def test_a_case_that_expires_opens_no_other() -> None:
     assert cases_after(partition, 24 * (2 + ONE_CASE.alert_lifetime // DAY_US)).breaches == []
     assert partition.alerts.take_notes()[breach.alert_id] == b""
     assert watch.open_case(customer, breach.alert_id, partition.stream_time, shop) is None
+
+
+def review(hours: float, rating: int = 1) -> Event:
+    return complaint("ann", T0 + round(hours * HOUR_US), form=ComplaintForm.LOW_REVIEW, rating=rating)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([review(1)], [("low_review", 1.0)]),
+        ([review(1), review(2)], [("low_review", 1.0)]),
+        ([review(1, rating=5)], []),
+        ([review(1), review(20 * 24)], [("low_review", 1.0), ("low_review", 480.0)]),  # the first has expired
+        ([review(1), step(2)], [("low_review", 1.0), ("unanswered", 26.0)]),
+    ],
+)
+def test_a_low_review_opens_a_case_at_once(steps: list[Event], expected: list[tuple[str, float]]) -> None:
+    partition, effects = partition_with(order("ann", T0 - DAY_US), settings=ONE_CASE), []
+    for one in steps:
+        partition.apply(one, one.at)
+        effects.append(partition.finish(PLANNING))
+        partition = restarted(partition)
+    effects.append(cases_after(partition, (steps[-1].at - T0) / HOUR_US + 25))
+    assert told(*effects) == expected
+    for kind, breach in ((one.kind, one) for each in effects for one in each.breaches):
+        assert breach.candidate.explanation.evidence[0].rule == kind
+    cases_after(partition, (steps[-1].at - T0) / HOUR_US + 24 * 20)
+    assert not any(partition.alerts.take_notes().values())  # expired cases are removed
