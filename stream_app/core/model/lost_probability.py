@@ -189,7 +189,8 @@ class LostModel:
         for lead in range(int(np.ceil(left.max(initial=0.0)))):
             share = np.clip(left - lead, 0.0, 1.0)
             offset, terms = self._terms(silent_days / step - 0.5, np.full(len(left), float(lead)), log_odds)
-            hazard += share * _hazard(offset + terms @ self.coefficients)
+            log_hazard = offset + (terms * self.coefficients).sum(axis=1)  # `@` depends on the number of rows
+            hazard += share * _hazard(log_hazard)
         return np.exp(-hazard)
 
     def _fit(self) -> None:
