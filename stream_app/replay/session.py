@@ -114,7 +114,10 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     write_predictions(results.decisions, predictions)
     watcher.writing("alerts.jsonl")
     write_json_lines(
-        alert_lines(outcome.opened, outcome.closed, outcome.breaches, outcome.ended), request.out / "alerts.jsonl"
+        alert_lines(
+            outcome.opened, outcome.closed, outcome.breaches, outcome.ended, request.settings.holdout.experiment
+        ),
+        request.out / "alerts.jsonl",
     )
     watcher.writing("metrics.json")
     figures = metrics(results)
