@@ -85,8 +85,9 @@ class AlertTracker:
         customer.alert = alert.without_explanation()
         self._mark_open(customer)
         self._working_set.changed.add(customer)
-        self._aggregator.record_opened(customer, alert)
-        self._notes |= notes_of(alert)
+        if not alert.is_held_out:  # staff must not learn of it
+            self._aggregator.record_opened(customer, alert)
+            self._notes |= notes_of(alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # the customer ordered while the allocator was deciding
             self.close(customer, ordered_at, RETURNED)
@@ -113,10 +114,11 @@ class AlertTracker:
             verdict: the outcome reported by the staff, if the reason is RESOLVED.
         """
         if customer.alert is not None:
-            self._aggregator.record_closed(customer, customer.alert, reason)
             found = (verdict.outcome, verdict.cause, verdict.staff)
             self._closed.append(AlertClosing(customer.alert, at, reason, probability, *found))
-            self._notes |= cleared_notes_of(customer.alert.alert_id)
+            if not customer.alert.is_held_out:
+                self._aggregator.record_closed(customer, customer.alert, reason)
+                self._notes |= cleared_notes_of(customer.alert.alert_id)
         customer.alert = None
         del self.open[customer.name]
         self._working_set.ranking.open[customer.index] = False
@@ -149,7 +151,7 @@ class AlertTracker:
             stream_time: microseconds.
         """
         alert = customer.alert
-        if alert is None or alert.alert_id != alert_key:
+        if alert is None or alert.alert_id != alert_key or alert.is_held_out:
             self._apply_to_case(customer, alert_key, contact, at, stream_time)
             return
         self._working_set.changed.add(customer)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
+from stream_app.core.alerts.call_plan import call_weight, calls_until, planned_with_holdout
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats
@@ -17,8 +18,9 @@ from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
-from stream_app.core.state.vector import LAST_ORDER
+from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
 
 class CandidateSelection:
@@ -55,7 +57,10 @@ class CandidateSelection:
         return [self.candidate(customers[index], float(risk[index]), at) for index in top]
 
     def _planned(self, at: int, model: Model) -> list[AlertCandidate]:
-        """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each."""
+        """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each.
+
+        Held-out customers who would be planned follow.
+        """
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
         risk = ranking.latest_of(0, len(customers))
@@ -67,13 +72,19 @@ class CandidateSelection:
         lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
         weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
+        owners = [customers[index] for index in indices]
+        names = [one.name for one in owners]
+        arms = self._arms(names, worth, view)
         rows = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
-        owners = [customers[index] for index in indices[rows]]
-        calls = calls_until(settings, at, act_by[rows]).tolist()
-        chosen = planned(calls, weight[rows].tolist(), [one.name for one in owners])
+        plan, places = planned_with_holdout(
+            calls_until(settings, at, act_by[rows]).tolist(),
+            weight[rows].tolist(),
+            [names[row] for row in rows],
+            [arms[row] == HELD_OUT for row in rows],
+        )
         return [
             replace(
-                self._undescribed(owners[place], at),
+                self._undescribed(owners[row], at),
                 rank_value=float(weight[row]),
                 probability=float(risk[indices[row]]),
                 monthly_worth=float(worth[row]),
@@ -81,9 +92,18 @@ class CandidateSelection:
                 usual_gap_days=float(usual_gap[row]),
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
+                arm=arms[row],
             )
-            for place, row in zip(chosen, rows[chosen], strict=True)
+            for row in (rows[place] for place in (*plan, *places))
         ]
+
+    def _arms(self, names: Sequence[str], worth: Floats, view: StateFrame) -> list[str]:
+        """Return each customer's arm of the holdout experiment."""
+        holdout = self._settings.holdout
+        if not holdout.share:
+            return [NO_ARM] * len(names)
+        complains = (view.complaint_opened != NO_DAY).any(axis=1)
+        return [holdout.arm(*one) for one in zip(names, worth.tolist(), complains.tolist(), strict=True)]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""

@@ -12,7 +12,7 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.state.vector import CASES
 
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
-_ALERT_BYTES: Final = 336  # half of this is the owner's name: 40 characters of 4 bytes
+_ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
 MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
 
@@ -59,6 +59,12 @@ class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     segment: str = ""  # "" in states stored before this field existed
 
 
+class _StoredTrial(_StoredAlert, array_like=True, gc=False):
+    """Stored form of an alert with the arm of a holdout experiment, which most shops do not have."""
+
+    arm: str = ""
+
+
 def encode_alerts(customer: Customer) -> bytes:
     """Return the encoded alert and urgent cases of a customer, or b"" if there are none."""
     if customer.alert is None and not customer.cases:
@@ -79,7 +85,7 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
     if alert is None:
         return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
     one, key = alert.candidate, alert_id(alert.customer, alert.opened_at)
-    return _StoredAlert(
+    stored = _StoredAlert(
         alert_id="" if alert.alert_id == key else alert.alert_id,
         opened_at=alert.opened_at,
         expires_at=alert.expires_at,
@@ -100,11 +106,12 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
         cases=cases,
         segment=alert.segment,
     )
+    return _StoredTrial(**msgspec.structs.asdict(stored), arm=one.arm) if one.arm else stored
 
 
 def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase]]:
     """Return the alert and the cases of a customer. Raise msgspec.MsgspecError or IndexError if malformed."""
-    one = msgspec.msgpack.decode(packed, type=_StoredAlert)
+    one = msgspec.msgpack.decode(packed, type=_StoredTrial)
     cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
     return _alert(name, one) if one.rank else None, cases
 
@@ -114,7 +121,7 @@ def _case(name: str, one: _MovedCase) -> UrgentCase:
     return UrgentCase(key, one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
 
 
-def _alert(name: str, one: _StoredAlert) -> Alert:
+def _alert(name: str, one: _StoredTrial) -> Alert:
     candidate = AlertCandidate(
         customer=name,
         at=one.nominated_at,
@@ -125,6 +132,7 @@ def _alert(name: str, one: _StoredAlert) -> Alert:
         usual_gap_days=one.usual_gap_days,
         source=one.source,
         version=one.version,
+        arm=one.arm,
     )
     return Alert(
         one.alert_id or alert_id(name, one.opened_at),

@@ -253,8 +253,15 @@ def an_episode(usual_gap_days: float = math.nan, own_id: str = "") -> Alert:
     return Alert(own_id or alert_id("c", T0), "c", T0, T0 + 14 * DAY, 3, 0.7, candidate)
 
 
+def in_arm(arm: str) -> Alert:
+    alert = an_episode(8.5)
+    return replace(alert, segment="vip", candidate=replace(alert.candidate, arm=arm))
+
+
 @pytest.mark.parametrize(
-    "alert", [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand")], ids=["nan", "8.5", "id"]
+    "alert",
+    [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand"), in_arm("treated"), in_arm("held_out")],
+    ids=["nan", "8.5", "id", "treated", "held out"],
 )
 def test_an_open_alert_comes_back(alert: Alert) -> None:
     customer = Customer("c", 0)
