@@ -25,7 +25,7 @@ from stream_app.replay.session import collector_off
 from stream_app.replay.uplift import subjects
 from stream_app.simulate import ShopSettings, simulate
 
-SHOP: Final = ShopSettings(customers=600, days=300)
+SHOP: Final = ShopSettings(customers=400, days=240)
 SETTINGS: Final = Settings(
     horizon=30 * DAY_US, lost_after=90 * DAY_US, rank_by="worth", capacity=8, holdout=Holdout(0.5, planned=300)
 )
