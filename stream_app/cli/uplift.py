@@ -15,7 +15,6 @@ from stream_app.cli.tables import show_table
 from stream_app.core.uplift.figures import MISMATCH, Effect, FamilyEffect, UpliftFigures
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
-from stream_app.replay.uplift import FIGURES_FILE
 
 
 def uplift(
@@ -23,7 +22,7 @@ def uplift(
     as_json: JsonOption = False,
     lang: LangOption = "",
 ) -> None:
-    """Show what the calls change, how certain that is, what the holdout costs, and when there will be an answer."""
+    """Show what the calls change, from a replay with a holdout."""
     found = read_figures(folder)
     if as_json:
         write_document(found)
@@ -38,6 +37,8 @@ def uplift(
 
 def read_figures(folder: Path) -> UpliftFigures:
     """Return the figures that a replay has written. Raises BadOption."""
+    from stream_app.replay.uplift import FIGURES_FILE
+
     path = folder / FIGURES_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=UpliftFigures)

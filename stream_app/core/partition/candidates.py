@@ -10,7 +10,7 @@ import numpy as np
 from stream_app.core.alerts.call_plan import call_weight, calls_until, planned_with_holdout
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Floats
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
@@ -72,19 +72,16 @@ class CandidateSelection:
         lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
         weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
-        owners = [customers[index] for index in indices]
-        names = [one.name for one in owners]
-        arms = self._arms(names, worth, view)
         rows = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
-        plan, places = planned_with_holdout(
-            calls_until(settings, at, act_by[rows]).tolist(),
-            weight[rows].tolist(),
-            [names[row] for row in rows],
-            [arms[row] == HELD_OUT for row in rows],
-        )
+        owners = [customers[index] for index in indices[rows]]
+        names = [one.name for one in owners]
+        arms = self._arms(names, rows, worth, view)
+        calls, held_out = calls_until(settings, at, act_by[rows]).tolist(), [arm == HELD_OUT for arm in arms]
+        plan, others = planned_with_holdout(calls, weight[rows].tolist(), names, held_out)
+        chosen = [*plan, *others]
         return [
             replace(
-                self._undescribed(owners[row], at),
+                self._undescribed(owners[place], at),
                 rank_value=float(weight[row]),
                 probability=float(risk[indices[row]]),
                 monthly_worth=float(worth[row]),
@@ -92,18 +89,18 @@ class CandidateSelection:
                 usual_gap_days=float(usual_gap[row]),
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
-                arm=arms[row],
+                arm=arms[place],
             )
-            for row in (rows[place] for place in (*plan, *places))
+            for place, row in zip(chosen, rows[chosen], strict=True)
         ]
 
-    def _arms(self, names: Sequence[str], worth: Floats, view: StateFrame) -> list[str]:
-        """Return each customer's arm of the holdout experiment."""
+    def _arms(self, names: Sequence[str], rows: Ints, worth: Floats, view: StateFrame) -> list[str]:
+        """Return the arms of the customers in some rows in the holdout experiment."""
         holdout = self._settings.holdout
         if not holdout.share:
             return [NO_ARM] * len(names)
         complains = (view.complaint_opened != NO_DAY).any(axis=1)
-        return [holdout.arm(*one) for one in zip(names, worth.tolist(), complains.tolist(), strict=True)]
+        return [holdout.arm(*one) for one in zip(names, worth[rows].tolist(), complains[rows].tolist(), strict=True)]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""

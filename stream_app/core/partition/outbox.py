@@ -199,7 +199,7 @@ def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: in
 def opening(partition: int, alert: Alert, sequence: int, experiment: str = "") -> list[Outgoing]:
     """Return the records for a newly opened alert: one for the staff, and one for the customer's partition.
 
-    For a held-out customer, the first one only tells the shop's other tools to leave the customer alone.
+    For a held-out customer, the first one is for the shop's other tools only, which should leave the customer alone.
 
     Args:
         partition: partition of the customer.

@@ -153,7 +153,7 @@ def _effect(subjects: Sequence[Subject], treated: Sequence[bool], holdout: Holdo
     """Return the effect after the last customer, or None while an arm is empty."""
     if len(set(treated)) < 2:
         return None
-    estimates = running_effect(np.array(treated), _outcomes(subjects), _covariates(subjects))
+    estimates = running_effect(np.array(treated), _outcomes(subjects), covariates(subjects))
     lower, upper = intervals(estimates, holdout)
     last = len(subjects) - 1
     if holdout.ends:
@@ -168,7 +168,8 @@ def _outcomes(subjects: Sequence[Subject]) -> Floats:
     return np.array([float(one.ordered) for one in subjects])
 
 
-def _covariates(subjects: Sequence[Subject]) -> Floats:
+def covariates(subjects: Sequence[Subject]) -> Floats:
+    """Return what the effect is adjusted for: P(lost) and the logarithm of the worth, at the draw."""
     worth = np.log1p(np.maximum([one.monthly_worth for one in subjects], 0.0))
     return np.stack([np.array([one.lost_probability for one in subjects]), worth], axis=-1)
 
@@ -181,7 +182,7 @@ def _families(subjects: Sequence[Subject]) -> list[FamilyEffect]:
         arms: Bools = np.array([one.arm == TREATED for one in members])
         if min(arms.sum(), (~arms).sum()) < _FEWEST:
             continue
-        estimates = running_effect(arms, _outcomes(members), _covariates(members))
+        estimates = running_effect(arms, _outcomes(members), covariates(members))
         if estimates.error[-1] > 0.0:
             found.append((name, len(members), float(estimates.effect[-1]), float(estimates.error[-1])))
     if not found:

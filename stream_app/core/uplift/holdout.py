@@ -1,4 +1,4 @@
-"""Holdout: customers whom staff do not call, so that the effect of the calls can be measured."""
+"""Holdout: customers who are not called by staff, so that the effect of the calls can be measured."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Intervals of the effect that hold at every look, not only at one that was fixed in advance.
 
-Whoever looks at a plain 95 % interval every day and stops when it excludes zero is wrong far more often than 5 % of the
-time. These intervals contain the truth at all looks together with a probability of 95 %:
+A plain 95 % interval that is looked at every day, until it excludes zero, is wrong far more often than 5 % of the time.
+These intervals contain the truth at all looks together with a probability of 95 %:
 
 - as long as an arm has fewer than `LEAST` customers, betting sequences of both proportions (`betting.py`);
 - then an asymptotic confidence sequence that never ends and is narrowest at a planned number of customers
