@@ -1,4 +1,4 @@
-"""AsyncAPI document of the four topics and their events.
+"""AsyncAPI document of the five topics and their events.
 
 Specification: AsyncAPI 3.0.0, with the Kafka bindings 0.5.0.
 """
@@ -18,6 +18,7 @@ TOPICS: Final = {
     "cart": "shop.cart",
     "order": "shop.orders",
     "complaint": "shop.complaints",
+    "contact": "shop.contacts",
 }
 BINDING: Final = "0.5.0"
 _ABOUT: Final = (
@@ -32,7 +33,7 @@ def asyncapi() -> dict[str, Any]:
 
     >>> document = asyncapi()
     >>> [channel["address"] for channel in document["channels"].values()]
-    ['shop.browsing', 'shop.cart', 'shop.orders', 'shop.complaints']
+    ['shop.browsing', 'shop.cart', 'shop.orders', 'shop.complaints', 'shop.contacts']
     """
     return {
         "asyncapi": "3.0.0",

@@ -152,6 +152,7 @@ def test_every_mismatch_is_reported_with_its_remedy(case: str, config: LiveConfi
         ("labelled", 999_999, Severity.ERROR),
         ("nominations", 10_000, Severity.ERROR),
         ("contacts", 10_000, Severity.ERROR),
+        ("control", 10_000, Severity.ERROR),
         ("dead_letters", 10_000, Severity.WARNING),
         ("scores", 10_000, Severity.WARNING),
         ("alerts", 10_000, Severity.WARNING),
@@ -229,7 +230,7 @@ def stray(partitions: int) -> tuple[str, bytes]:
 def test_bad_batches_hide_nothing_from_the_check(case: str, environ: dict[str, str], config: LiveConfig) -> None:
     create_topics(config)
     topics = config.kafka.topics
-    for name in topics.of(*SHOP_TOPICS, "contacts").values():
+    for name in topics.of(*SHOP_TOPICS).values():
         for number in range(3):
             assert raw_kafka.send(config.kafka.bootstrap, name, number, BAD[case]) == 0
     done = run(environ, "topics", "check")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.vectors import matrix
+from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
 from stream_app.core.partition.explainer import Explainer
@@ -28,10 +31,14 @@ class CandidateSelection:
         settings: the shop's settings.
         working_set: the customers of the partition.
         explainer: explains why a customer may leave.
+
+    Attributes:
+        suppressed: customers left out by the last call of `best`, by reason (labels.SUPPRESSIONS).
     """
 
     def __init__(self, settings: Settings, working_set: WorkingSet, explainer: Explainer) -> None:
         self._settings, self._working_set, self._explainer = settings, working_set, explainer
+        self.suppressed: Counter[str] = Counter()
 
     def best(self, at: int, model: Model) -> list[AlertCandidate]:
         """Return the candidates for the allocator, best first, without explanations.
@@ -40,6 +47,7 @@ class CandidateSelection:
             at: time of the allocation, microseconds; all earlier events and decisions must have been scored.
             model: the current model.
         """
+        self.suppressed = Counter()
         if self._settings.plans_calls:
             return self._planned(at, model)
         return best_candidates(self._riskiest(at), self._settings)
@@ -59,7 +67,7 @@ class CandidateSelection:
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
         risk = ranking.latest_of(0, len(customers))
-        indices = np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)])
+        indices = self._without_opted_out(np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)]))
         vectors = matrix([customers[index].vector for index in indices])
         last_order = np.round(vectors[:, LAST_ORDER] * DAY_US).astype(np.int64)
         act_by = last_order + settings.lost_after_or_default - settings.act_before_or_default
@@ -84,6 +92,13 @@ class CandidateSelection:
             )
             for row in planned(calls_until(settings, at, act_by).tolist(), weight.tolist(), names)
         ]
+
+    def _without_opted_out(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return the indices of customers who may be contacted, and count the others."""
+        customers = self._working_set.by_index
+        kept = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
+        self.suppressed["opted_out"] += len(kept) - int(kept.sum())
+        return indices[kept]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""
