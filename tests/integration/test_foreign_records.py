@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Producer
 
 from stream_app.config import PORT_OFFSETS, Topics, confluent_options
+from stream_app.core.events.schema import encode
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.outgoing import pack
@@ -33,6 +34,7 @@ from tests.harness.processes import LiveSystem
 from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port
+from tests.harness.shops import contact
 from tests.integration.test_outgoing_records import limit
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce
 
@@ -183,7 +185,16 @@ def test_a_worker_dead_letters_what_it_cannot_use_and_continues(make: Make) -> N
         b'{"type":"order","event_id":"x","customer_id":"   ","occurred_at":"2024-05-01T00:00:00Z"}',
         b'{"type":"order","event_id":"x","customer_id":"k","occurred_at":"1970-01-01T00:00:00Z"}',
     ]
-    sent = put(live, "control", *bad) + put(live, "ticks", *ticks) + put(live, "orders", *events)
+    contacts = [
+        *FOREIGN,
+        step,  # what only the allocator may say
+        encode_message(AllocationDone(EPOCH + at * MICROSECOND, 10**9)),
+        step.replace(b'"alert_step"', b'"contact"'),
+        encode(contact("c0001", at)).replace(b"}", b',"sequence":1000000000}'),
+        encode_message(Tick(EPOCH + at * MICROSECOND, nominates=True, waits=True)),
+    ]
+    sent = put(live, "control", *bad) + put(live, "contacts", *contacts)
+    sent += put(live, "ticks", *ticks) + put(live, "orders", *events)
     put(live, "ticks", encode_message(Tick(EPOCH + at * MICROSECOND, 999_999)))  # this version does not exist
     worker = live.start("worker")
     live.wait("all is worked off", live.done, SECONDS)

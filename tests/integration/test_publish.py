@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.topics import create_topics
 from stream_app.config import LiveConfig, Topics, load_config
-from stream_app.core.events.schema import Event, decode, encode
+from stream_app.core.events.schema import Contact, Event, Rejected, decode, encode
 from stream_app.core.messages.schema import Tick, decode_tick, encode_message
 from stream_app.errors import NoBroker, NotDelivered, OtherLog
 from stream_app.ingest import LogFormat, open_log
@@ -138,10 +138,16 @@ def shop(new_shop: Callable[[], Shop]) -> Shop:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Provide a log of about 16,000 events over 90 days."""
+    """Provide a log of about 16,000 events over 90 days, and contacts with some of the customers."""
     path = tmp_path_factory.mktemp("publish") / "shop.jsonl"
-    with path.open("wb") as file:
+    with path.open("w+b") as file:
         write_log(ShopSettings(customers=1000, days=90), 3, file)
+        file.seek(0)
+        for place, line in enumerate(file.readlines()[::20]):
+            event = decode(line)
+            assert not isinstance(event, Rejected)
+            sent = Contact(event_id=f"m{place}", customer_id=event.customer_id, occurred_at=event.occurred_at)
+            file.write(encode(sent) + b"\n")
     return path
 
 
