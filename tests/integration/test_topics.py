@@ -276,4 +276,4 @@ def test_the_names_of_the_topics_are_those_of_the_schema() -> None:
         subprocess.run([COMMAND, "schema", "--format", "asyncapi"], capture_output=True, check=True).stdout
     )
     addresses = {channel["address"] for channel in document["channels"].values()}
-    assert addresses == set(Topics().of(*SHOP_TOPICS).values())
+    assert addresses == set(Topics().of(*SHOP_TOPICS, "alerts").values())
