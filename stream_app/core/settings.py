@@ -142,6 +142,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """Whether alerts are planned by the probability that customers are lost, instead of ranked by risk."""
         return self.rank_by != "risk"
 
+    @property
+    def one_case_per_complaint(self) -> bool:
+        """Whether all missed targets of a complaint belong to one urgent case, instead of a case for each target."""
+        return self.plans_calls
+
     @cached_property
     def clock(self) -> ZoneInfo:
         """The shop's time zone."""

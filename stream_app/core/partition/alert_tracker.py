@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from stream_app.core.alerts.lifecycle import FELL, LOST, RESOLVED, RETURNED, Alert, AlertClosing, has_fallen
-from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreach, SlaBreachEnded, breach_of, is_announced
+from stream_app.core.alerts.sla import (
+    ComplaintsBefore,
+    SlaBreach,
+    SlaBreachEnded,
+    UrgentCase,
+    breach_of,
+    case_of,
+    is_announced,
+)
 from stream_app.core.alerts.staff_actions import (
     NO_OUTCOME,
     StaffOutcome,
@@ -17,6 +25,7 @@ from stream_app.core.alerts.staff_actions import (
     work_notes_of,
 )
 from stream_app.core.customers.customer import Customer
+from stream_app.core.events.schema import Complaint
 from stream_app.core.kpis.aggregator import KpiAggregator
 from stream_app.core.messages.schema import AlertStep
 from stream_app.core.partition.candidates import CandidateSelection
@@ -25,6 +34,7 @@ from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
+from stream_app.core.state.complaint_kinds import is_low_review
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
 
@@ -172,9 +182,13 @@ class AlertTracker:
             customer.cases[target] = result
             self._notes |= work_notes_of(result)
 
-    def update_targets(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> None:
-        """Update a customer's service targets after a complaint event; see `SlaWatch.update`."""
+    def update_targets(
+        self, customer: Customer, before: ComplaintsBefore, event: Complaint, at: int, stream_time: int
+    ) -> None:
+        """Update a customer's service targets after a complaint event; see `SlaWatch.update` and `SlaWatch.review`."""
         self._add_breaches(self.sla.update(customer, before, at, stream_time))
+        if self._settings.one_case_per_complaint and is_low_review(event):
+            self._add_breaches(self.sla.review(customer, at, stream_time))
 
     def check_targets(self, stream_time: int) -> None:
         """Open urgent alerts for missed service targets, and drop expired urgent cases."""
@@ -183,11 +197,14 @@ class AlertTracker:
 
     def _add_breaches(self, missed: Iterable[MissedTarget]) -> None:
         for customer, target in missed:
-            if is_announced(target, self._explainer.shop_of(customer)):
-                at, kind = target
+            key, at, kind = case_of(target, self._settings), *target
+            if key not in customer.cases and is_announced(target, self._explainer.shop_of(customer)):
                 candidate = self.candidates.explained(self.candidates.candidate(customer, 0.0, at))
                 breach = breach_of(candidate, kind, self._settings)
                 self._breaches.append(breach)
+                if self._settings.one_case_per_complaint:  # remembered, since the other targets must not open another
+                    customer.cases[key] = UrgentCase(breach.alert_id, breach.expires_at)
+                    self._working_set.changed.add(customer)
                 if customer.vector[LAST_ORDER] != NO_DAY:
                     self._batch.add_breach(customer, breach)
 

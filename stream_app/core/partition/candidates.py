@@ -11,7 +11,7 @@ import numpy.typing as npt
 from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Floats
+from stream_app.core.arrays import Bools, Floats
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
@@ -67,21 +67,22 @@ class CandidateSelection:
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
         risk = ranking.latest_of(0, len(customers))
-        indices = self._without_opted_out(np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)]))
+        indices = np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)])
         vectors = matrix([customers[index].vector for index in indices])
+        view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
         last_order = np.round(vectors[:, LAST_ORDER] * DAY_US).astype(np.int64)
         act_by = last_order + settings.lost_after_or_default - settings.act_before_or_default
-        on_time = act_by >= at
-        indices, vectors, act_by = indices[on_time], vectors[on_time], act_by[on_time]
-        view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
         lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
         weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
-        owners = [customers[index] for index in indices]
-        names = [one.name for one in owners]
+        rows = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
+        rows = rows[self._may_contact(indices[rows])]
+        owners = [customers[index] for index in indices[rows]]
+        calls = calls_until(settings, at, act_by[rows]).tolist()
+        chosen = planned(calls, weight[rows].tolist(), [one.name for one in owners])
         return [
             replace(
-                self._undescribed(owners[row], at),
+                self._undescribed(owners[place], at),
                 rank_value=float(weight[row]),
                 probability=float(risk[indices[row]]),
                 monthly_worth=float(worth[row]),
@@ -90,15 +91,15 @@ class CandidateSelection:
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
             )
-            for row in planned(calls_until(settings, at, act_by).tolist(), weight.tolist(), names)
+            for place, row in zip(chosen, rows[chosen], strict=True)
         ]
 
-    def _without_opted_out(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Return the indices of customers who may be contacted, and count the others."""
+    def _may_contact(self, indices: npt.NDArray[np.intp]) -> Bools:
+        """Return for each index of a customer whether they may be contacted, and count those who may not."""
         customers = self._working_set.by_index
-        kept = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
-        self.suppressed["opted_out"] += len(kept) - int(kept.sum())
-        return indices[kept]
+        allowed = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
+        self.suppressed["opted_out"] += len(allowed) - int(allowed.sum())
+        return allowed
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""
@@ -129,6 +130,20 @@ class CandidateSelection:
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
+
+
+def ordinary_silence(usual_gap_days: Floats, settings: Settings) -> Floats:
+    """Return how long each customer's silence is not unusual yet, in microseconds: their usual gap between orders.
+
+    The minimum is a twelfth of `lost_after`, also for one-time buyers, who have no usual gap (NaN). Half of the time in
+    which a call must come is left for it even if customers rarely order.
+
+    >>> ordinary_silence(np.array([np.nan, 3.0, 30.0, 300.0]), Settings(lost_after=180 * DAY_US)) / DAY_US
+    array([15. , 15. , 30. , 67.5])
+    """
+    lost_after = settings.lost_after_or_default
+    latest = (lost_after - settings.act_before_or_default) / 2
+    return np.clip(np.nan_to_num(usual_gap_days) * DAY_US, min(lost_after / 12, latest), latest)
 
 
 def monthly_worth(view: StateFrame) -> Floats:

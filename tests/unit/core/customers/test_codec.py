@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.ranking import Ranking
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
+from stream_app.core.alerts.sla import COMPLAINT, UNANSWERED, UNSOLVED, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.customers.codec import states
@@ -264,7 +264,7 @@ def test_an_open_alert_comes_back(alert: Alert) -> None:
 
 def test_urgent_cases_that_were_worked_on_come_back_with_an_alert_and_without() -> None:
     customer = Customer("c", 0)
-    for place, kind in enumerate((UNANSWERED, UNSOLVED)):
+    for place, kind in enumerate((UNANSWERED, UNSOLVED, COMPLAINT)):
         target = (T0 + place, kind)
         case = UrgentCase(breach_id("c", target), T0 + 14 * DAY, "li", T0 + 5, place * T0, resolved=place > 0)
         customer.cases[target] = case
@@ -355,7 +355,8 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
     customer.alert = replace(top, candidate=replace(top.candidate, version=2**24 - 1), **worked, **told)
     for place in range(2 * CASES):
-        customer.cases[2**60 + place, UNSOLVED] = UrgentCase("", 2**60, **worked, resolved=True)
+        moved = breach_id("c", (place, COMPLAINT))  # a case that went on when its complaint was opened again
+        customer.cases[2**60 + place, COMPLAINT] = UrgentCase(moved, 2**60, **worked, resolved=True)
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)
 

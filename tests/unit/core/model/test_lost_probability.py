@@ -130,6 +130,16 @@ def test_what_was_counted_is_forgotten() -> None:
     )
 
 
+@given(st.integers(1, 40), st.integers(0, 2**32))
+def test_a_probability_does_not_depend_on_the_other_customers(size: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    model = LostModel(StepGrid.of(PLANNED))
+    model.coefficients = generator.normal(0.0, 0.2, len(model.coefficients))
+    silent, probability = generator.uniform(0.0, PLANNED.lost_after / DAY_US, 64), generator.uniform(0.0, 1.0, 64)
+    together = model.probability(silent, probability)
+    assert model.probability(silent[:size], probability[:size]).tolist() == together[:size].tolist()
+
+
 def test_a_day_without_steps_changes_nothing() -> None:
     model = LostModel(GRID)
     assert not model.learn_day(StepCounts(), DAY_US)

@@ -44,6 +44,23 @@ def test_a_given_time_to_act_moves_the_deadline() -> None:
     assert candidates({"c": (0, 10.0)}, T0 + 5 * DAY_US + 1, early) == []
 
 
+def test_nobody_is_called_within_their_usual_gap() -> None:
+    """Two orders five days apart; the minimum of one-time buyers is a twelfth of `lost_after`."""
+    regular = {"c": (0.0, 10.0)}
+    settings = msgspec.structs.replace(PLANNED, lost_after=24 * DAY_US)
+    assert candidates(regular, T0 + 2 * DAY_US - 1, settings) == []
+    assert names(candidates(regular, T0 + 2 * DAY_US, settings)) == ["c"]
+    partition = PartitionProcessor(settings)
+    for day in (0, 5):
+        partition.apply(order("c", T0 + day * DAY_US), T0 + day * DAY_US)
+    found = []
+    for at in (T0 + 10 * DAY_US - 1, T0 + 10 * DAY_US):
+        partition.advance(at)
+        partition.finish(planning_model())
+        found.append(names(partition.alerts.candidates.best(at, planning_model())))
+    assert found == [[], ["c"]]
+
+
 def test_candidates_come_by_deadline() -> None:
     found = candidates({"late": (4, 900.0), "early": (0, 1.0), "middle": (1, 300.0)}, MONDAY)
     assert names(found) == ["early", "middle", "late"]
