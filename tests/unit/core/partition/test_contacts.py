@@ -78,6 +78,13 @@ def test_the_control_topic_has_control_messages_only(value: bytes) -> None:
     assert task.hold is None
 
 
+@pytest.mark.parametrize("value", [opening_of("c", MOMENT, 1), DONE, encode(contact("c", MOMENT))])
+def test_the_topic_of_the_ticks_has_ticks_only(value: bytes) -> None:
+    task = task_with(orders=[encode(order("c", T0))], ticks=[value])
+    assert len(sent(steps_of(task), "dead_letters")) == 1
+    assert task.summary.allocator_sequence == 0
+
+
 def test_unknown_fields_of_a_contact_are_ignored_like_those_of_every_event() -> None:
     task = task_with(orders=[encode(order("c", T0))], contacts=[contact_with(mood="good", opening=None)])
     assert sent(steps_of(task), "dead_letters") == []
