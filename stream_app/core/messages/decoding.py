@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from stream_app.core.events.bounds import Bounds
-from stream_app.core.events.schema import EARLIEST, LATEST, Contact, Event, Rejected, decode
+from stream_app.core.events.schema import EARLIEST, LATEST, Contact, Event, Rejected, decode, rejecting
 from stream_app.core.messages.alerts import AlertMessage
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, read_message
 from stream_app.core.messages.dead_letters import (
@@ -44,7 +44,7 @@ class _Reserved(msgspec.Struct):
     opening: object = None
 
 
-_reserved_of: Final = msgspec.json.Decoder(_Reserved).decode
+_reserved_of: Final = rejecting(msgspec.json.Decoder(_Reserved).decode)
 
 
 def decode_contact(value: bytes) -> Contact | Rejected:
@@ -59,7 +59,9 @@ def decode_contact(value: bytes) -> Contact | Rejected:
         return contact
     if not isinstance(contact, Contact):
         return Rejected("only contacts belong to this topic: write other events to the topic of their kind", "type")
-    reserved = _reserved_of(value)
+    reserved = _reserved_of(value)  # fails for a value of these fields that is skipped as that of an unknown field
+    if isinstance(reserved, Rejected):
+        return reserved
     for name in _Reserved.__struct_fields__:
         if getattr(reserved, name) is not None:
             return Rejected(_SYSTEM_ONLY, name)
