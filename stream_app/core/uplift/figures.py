@@ -14,7 +14,7 @@ from stream_app.core.units import DAY_US
 from stream_app.core.uplift.betting import ratio_mismatch
 from stream_app.core.uplift.families import shrunk
 from stream_app.core.uplift.holdout import HELD_OUT, TREATED, Holdout, draw
-from stream_app.core.uplift.intervals import LEAST, Boundary, intervals
+from stream_app.core.uplift.intervals import Boundary, intervals, is_early
 from stream_app.core.uplift.outlook import YEARS, days_to_answer, detectable, drawn_within
 from stream_app.core.uplift.regression import running_effect, unadjusted
 
@@ -159,7 +159,7 @@ def _effect(subjects: Sequence[Subject], treated: Sequence[bool], holdout: Holdo
     if holdout.ends:
         last = min(last, holdout.planned - 1)
     value, error = estimates.effect, estimates.error
-    if min(estimates.treated[last], estimates.held_out[last]) < LEAST:
+    if is_early(estimates)[last]:
         value, error = unadjusted(estimates)  # the regression means little yet
     return Effect(*(float(one[last]) for one in (value, lower, upper, error)))
 

@@ -150,6 +150,16 @@ def test_intervals_rarely_exclude_the_truth_at_any_look(effect: float, ends: boo
     assert found.width <= (1.2 if ends else 1.55)
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_rare_outcomes_wait_for_enough_of_them(ends: bool) -> None:
+    """A hundred customers held out, of whom three order, say nothing about how often they do."""
+    random = np.random.default_rng(8)
+    treated, outcome = random.random((300, 2_000)) >= 0.2, random.random((300, 2_000)) < 0.03
+    estimates = running_effect(treated, outcome.astype(float), random.random((300, 2_000, 1)))
+    lower, upper = intervals(estimates, Holdout(0.2, ends=ends))
+    assert ((lower > 0.0) | (upper < 0.0)).any(axis=1).mean() <= 0.03
+
+
 # --- families, outlook, figures ---------------------------------------------------------------------------------------
 
 
