@@ -94,7 +94,7 @@ class UpliftFigures(msgspec.Struct, frozen=True):
         mismatch: evidence that the arms are not split as they should be; broken above 1,000.
         families: effects by cause.
         cost: revenue that those held out would have brought if called, by the present estimate; None if unknown.
-        outlook: when the experiment answers.
+        outlook: when the experiment answers; None if too little is known.
     """
 
     experiment: str
@@ -206,7 +206,7 @@ def _cost(subjects: Sequence[Subject], effect: Effect | None) -> float | None:
 def _outlook(
     subjects: Sequence[Subject], effect: Effect | None, ripe: int, holdout: Holdout, now: int
 ) -> Outlook | None:
-    if effect is None:
+    if effect is None or effect.error <= 0.0:  # too few customers to tell how much their outcomes vary
         return None
     days = max(1.0, (now - min(one.drawn_at for one in subjects)) / DAY_US)
     per_day, deviation, boundary = len(subjects) / days, effect.error * ripe**0.5, Boundary(holdout)

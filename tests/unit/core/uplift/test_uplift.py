@@ -224,5 +224,10 @@ def test_only_customers_whose_window_has_ended_count() -> None:
     assert found.waiting == sum(one.drawn_at > 140 * DAY_US for one in subjects) == 159
     nothing = figures(subjects, HALF, 60 * DAY_US, 0)
     assert (nothing.effect, nothing.cost, nothing.outlook, nothing.families) == (None, None, None, [])
+    alike = [replace(one, ordered=True) for one in subjects[:30]]
+    found = figures(alike, HALF, 60 * DAY_US, 200 * DAY_US)
+    assert found.outlook is None
+    assert found.effect is not None
+    assert found.effect.lower < found.effect.effect == 0.0 < found.effect.upper
     broken = [replace(one, arm=TREATED) for one in subjects]
     assert figures(broken, HALF, 60 * DAY_US, 10**15).mismatch > MISMATCH
