@@ -12,7 +12,13 @@ from stream_app.core.alerts.lifecycle import UNEXPLAINED, Alert, AlertCandidate,
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.causes.explanation import sendable, sendable_or_none
 from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertMessage, AlertOpened
-from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
+from stream_app.core.messages.batches import (
+    CandidateBatch,
+    LabelledBatch,
+    LabelledExample,
+    ScoreRecord,
+    ScoreRecords,
+)
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, RECORD_OVERHEAD, Outgoing, pack
 from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
 from stream_app.core.model.cohorts import Cohorts
@@ -99,6 +105,7 @@ def _example(matured: Matured) -> LabelledExample:
         label=matured.label,
         source=pending.source,
         version=pending.version,
+        copies=pending.copies,
     )
 
 

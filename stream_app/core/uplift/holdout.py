@@ -13,6 +13,7 @@ TREATED: Final = "treated"
 HELD_OUT: Final = "held_out"
 ARMS: Final = (TREATED, HELD_OUT)
 NO_ARM: Final = ""  # not part of the experiment
+MAX_COPIES: Final = 15  # maximum weight of a held-out customer's label
 _BITS: Final = 64
 
 
@@ -41,7 +42,12 @@ class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Raise ContradictorySettings for values that are out of range."""
         for name, is_wrong, problem, remedy in (
-            ("share", not 0.0 <= self.share < 1.0, "is not a share below 1", "Use a value from 0 to less than 1."),
+            (
+                "share",
+                self.share != 0.0 and not 1.0 / MAX_COPIES <= self.share < 1.0,
+                f"is not a share from {1.0 / MAX_COPIES:.2f} to less than 1",
+                "Use, for example, 0.2, or 0 for no experiment.",
+            ),
             ("experiment", not self.experiment.strip(), "is blank", "Use a name, for example calls-2026."),
             ("window", self.window < 0, "is negative", "Use 0 or more."),
             ("planned", self.planned <= 0, "is not greater than zero", "Use a positive number."),
@@ -62,6 +68,25 @@ class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.share or complains or is_vip:
             return NO_ARM
         return HELD_OUT if draw(customer, self.experiment) < self.share else TREATED
+
+    def copies(self, customer: str, decided_at: int, arm: str) -> int:
+        """Return how often a label counts in training if the customer was drawn within its horizon.
+
+        A call changes what the customer does, so the label of a called customer does not count. A held-out customer
+        stands for all who were drawn, so their label counts 1 ÷ share times (inverse probability of censoring weights:
+        Robins and Finkelstein, Biometrics 2000). Fractions are drawn, so that every learner can use the labels.
+
+        Args:
+            customer: customer id.
+            decided_at: time of the decision, microseconds.
+            arm: arm of the customer.
+        """
+        if not self.share or arm not in ARMS:
+            return 1
+        if arm == TREATED:
+            return 0
+        whole, rest = divmod(1.0 / self.share, 1.0)
+        return int(whole) + (draw(f"{decided_at}|{customer}", self.experiment) < rest)
 
 
 def draw(customer: str, experiment: str) -> float:

@@ -203,6 +203,8 @@ def test_both_arms_are_announced(partitions: int) -> None:
     assert len(opened) > 5
     assert len(held_out) > 5
     assert {one.experiment for one in opened} == {one.experiment for one in held_out} == {"spring"}
+    copies = [one.copies for out in system.sent_to("labelled") for one in unpack(out.payload, LabelledBatch).examples]
+    assert set(copies) == {0, 1, 2, 3}  # called, not drawn, and held out: 2.5 on average
     assert not {one.customer_id for one in opened} & {one.customer_id for one in held_out}
 
 

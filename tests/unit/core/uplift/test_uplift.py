@@ -44,15 +44,25 @@ def test_complaints_and_the_best_customers_are_exempt() -> None:
     assert holdout.arm("c", 100.01, complains=False) == NO_ARM
     assert holdout.arm("c", 1.0, complains=True) == NO_ARM
     assert Holdout(0.0).arm("c", 1.0, complains=False) == NO_ARM
-    assert Holdout(1e-12).arm("c", 1.0, complains=False) == TREATED
+    assert holdout.copies("c", 0, NO_ARM) == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("share", 1.0), ("share", -0.1), ("experiment", " "), ("window", -1), ("planned", 0)]
+    ("name", "value"),
+    [("share", 1.0), ("share", -0.1), ("share", 0.01), ("experiment", " "), ("window", -1), ("planned", 0)],
 )
 def test_values_that_cannot_be_are_refused(name: str, value: object) -> None:
     with pytest.raises(ContradictorySettings, match=f"holdout.{name}"):
         msgspec.structs.replace(Holdout(0.2), **{name: value})
+
+
+@pytest.mark.parametrize("share", [0.5, 0.4, 0.2, 0.07])
+def test_held_out_customers_stand_for_all_who_were_drawn(share: float) -> None:
+    holdout = Holdout(share)
+    copies = [holdout.copies(f"c{number}", number * DAY_US, HELD_OUT) for number in range(20_000)]
+    assert set(copies) <= {int(1.0 / share), int(1.0 / share) + 1}
+    assert np.mean(copies) == pytest.approx(1.0 / share, rel=0.005)
+    assert holdout.copies("c", 0, TREATED) == 0
 
 
 # --- estimates --------------------------------------------------------------------------------------------------------
