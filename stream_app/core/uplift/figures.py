@@ -32,8 +32,8 @@ class Subject:
     lost_probability: float
     monthly_worth: float
     family: str  # most likely cause at the draw; empty: unknown
-    ordered: bool  # within the window
-    revenue: float  # within the window
+    ordered: bool = False  # within the window
+    revenue: float = 0.0  # within the window
 
 
 class ArmFigures(msgspec.Struct, frozen=True):
