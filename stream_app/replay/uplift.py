@@ -68,28 +68,24 @@ def with_orders(drawn: Iterable[Subject], orders: Iterable[CustomerOrder], windo
     return sorted(found, key=lambda one: (one.drawn_at, one.customer))
 
 
-def uplift_of(outcome: Outcome, settings: Settings, until: int) -> UpliftFigures:
-    """Return the figures of a replay's holdout experiment.
+def write_uplift(outcome: Outcome, settings: Settings, until: int, folder: Path) -> UpliftFigures:
+    """Write the drawn customers of a replay and the figures of the experiment; return the figures.
 
     Args:
         outcome: of the replay.
         settings: of the replay.
         until: end of the log, microseconds.
+        folder: for the files.
     """
-    window = settings.uplift_window
-    return figures(subjects(outcome, window), settings.holdout, window, until)
-
-
-def write_uplift(outcome: Outcome, settings: Settings, until: int, folder: Path) -> None:
-    """Write the drawn customers and the figures of the experiment."""
     window = settings.uplift_window
     drawn = subjects(outcome, window)
     with (folder / DRAWN_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows(_rows(drawn, window, until))
-    found = msgspec.json.encode(figures(drawn, settings.holdout, window, until))
-    (folder / FIGURES_FILE).write_bytes(msgspec.json.format(found, indent=2) + b"\n")
+    found = figures(drawn, settings.holdout, window, until)
+    (folder / FIGURES_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    return found
 
 
 def _rows(drawn: Iterable[Subject], window: int, until: int) -> Iterable[tuple[str, ...]]:
