@@ -12,12 +12,14 @@ from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
+from stream_app.core.settings import Campaign
 from stream_app.core.units import DAY_US
-from stream_app.replay.evaluation.calendar import index_of, midnights
+from stream_app.replay.evaluation.calendar import index_of, local, midnights
 from stream_app.replay.evaluation.orders import Orders
 from stream_app.replay.results import CHURNED, OPEN, Results
 
@@ -39,6 +41,10 @@ class Protocol:
     zone: ZoneInfo
     working_days: tuple[int, ...] = (0, 1, 2, 3, 4)  # Monday is 0
     hour: int = 9
+    rank_by: str = "risk"
+    act_before_days: float = 0.0
+    alert_above: float = 0.5
+    campaigns: tuple[Campaign, ...] = ()
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Protocol:
@@ -52,7 +58,26 @@ class Protocol:
             zone=ZoneInfo(settings["zone"]),
             working_days=tuple(settings.get("working_days", cls.working_days)),
             hour=settings.get("nomination_hour", cls.hour),
+            rank_by=settings.get("rank_by", cls.rank_by),
+            act_before_days=settings.get("act_before_days") or settings["lost_after_days"] / 4,
+            alert_above=settings.get("alert_above", cls.alert_above),
+            campaigns=msgspec.convert(settings.get("campaigns", ()), tuple[Campaign, ...]),
         )
+
+    @property
+    def lost_after_us(self) -> int:
+        """Time without an order after which a customer is lost, microseconds."""
+        return round(self.lost_after_days * DAY_US)
+
+    @property
+    def act_before_us(self) -> int:
+        """Time before a customer would be lost by which a call must come, microseconds."""
+        return round(self.act_before_days * DAY_US)
+
+    def opens_alerts(self, at: int) -> bool:
+        """Return whether alerts may open at an instant: not during campaigns."""
+        day = local(at, self.zone).date()
+        return not any(campaign.covers(day) for campaign in self.campaigns)
 
 
 @dataclass(frozen=True)
@@ -66,6 +91,11 @@ class Evaluation:
     first_order_at: int
     warm_at: int
     end_at: int
+
+    @property
+    def plans_calls(self) -> bool:
+        """Whether alerts were planned by the probability that customers are lost."""
+        return self.results.decisions.lost_probability is not None and self.protocol.rank_by != "risk"
 
     @cached_property
     def counted(self) -> Bools:

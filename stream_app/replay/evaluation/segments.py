@@ -1,4 +1,4 @@
-"""Customers by RFM segment and by lifecycle stage: number, revenue at risk, and calibration.
+"""Customers by RFM segment and by lifecycle stage: number, worth, and calibration.
 
 RFM as used by shops in China: recency, frequency and money, each above or below the median of the active customers,
 give eight segments.
@@ -13,7 +13,7 @@ import numpy as np
 from stream_app.core.arrays import Bools, Ints
 from stream_app.replay.evaluation.calibration import observed
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.evaluation.worth import newest_decisions
+from stream_app.replay.evaluation.worth import newest_decisions, worth_today
 from stream_app.replay.results import STAGES
 
 # (recent, frequent, high spending) -> key, in report order
@@ -68,13 +68,15 @@ def table(evaluation: Evaluation, names: list[str], now: Ints, past: Ints) -> li
 def today(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
     """Return the statistics of a segment's active customers at the end of the log."""
     d, rows = evaluation.results.decisions, newest_decisions(evaluation)[mine]
-    worth, p = np.nan_to_num(d.monthly_worth[rows]), d.probability[rows]
+    worth, p = worth_today(evaluation, d.customer[rows]), d.probability[rows]
+    lost = None if d.lost_probability is None else d.lost_probability[rows]
     return {
         "customers": len(rows),
         "share": mine.mean() if len(mine) else None,
         "risk": p.mean() if len(rows) else None,
+        "lost_probability": lost.mean() if lost is not None and len(rows) else None,
         "monthly_worth": worth.sum(),
-        "monthly_worth_at_risk": (worth * p).sum(),
+        "monthly_worth_expected_lost": None if lost is None else (worth * lost).sum(),
     }
 
 
