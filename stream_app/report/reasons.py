@@ -31,7 +31,17 @@ def reason_lead(m: Figures, translator: Translator) -> str:
     if not found["causes"]:
         return translator.text("why.empty")
     counts = {name: translator.number(found[key]) for name, key in (("n", "explained"), ("of", "of"))}
-    return translator.text("why.lead", worth=money_text(m, translator, found["monthly_worth"]), **counts)
+    lead = [translator.text("why.lead", **counts)]
+    if m["money"]["known"]:
+        worth = money_text(m, translator, per_month(m, found["monthly_worth"]))
+        total = money_text(m, translator, m["calls"]["lost"]["monthly_worth_per_month"])
+        lead.append(translator.text("why.lead_worth", worth=worth, total=total))
+    return translator.sentence_gap.join([*lead, translator.text("why.lead_note")])
+
+
+def per_month(m: Figures, total: float) -> float:
+    """Return an amount or a number of customers per month of the time in which the silences were lost."""
+    return total / float(m["calls"]["months"] or 1.0)
 
 
 def reason_table(m: Figures, translator: Translator) -> Table:
@@ -41,11 +51,12 @@ def reason_table(m: Figures, translator: Translator) -> Table:
     most = max((row["monthly_worth" if known else "customers"] for row in rows), default=0) or 1
     body: list[list[str | Cell]] = []
     for row in rows:
-        worth = Cell(money_text(m, translator, row["monthly_worth"]), row["monthly_worth"] / most)
+        lost = money_text(m, translator, per_month(m, row["monthly_worth"]))
+        worth = Cell(lost, row["monthly_worth"] / most)
         body.append(
             [
                 capitalized(translator.cause(row["cause"])),
-                translator.number(row["customers"]),
+                translator.number(per_month(m, row["customers"]), 1),
                 *([worth] if known else []),
                 *(group_text(m, row[group], translator) for group in ("one_time", "repeat")),
                 evidence_text(row, translator),
@@ -57,11 +68,12 @@ def reason_table(m: Figures, translator: Translator) -> Table:
 
 
 def group_text(m: Figures, group: Figures, translator: Translator) -> str:
-    """Return the customers of a group and their worth."""
-    customers = translator.number(group["customers"])
+    """Return the customers of a group and their worth, per month."""
+    customers = translator.number(per_month(m, group["customers"]), 1)
     if not m["money"]["known"]:
         return customers
-    return translator.text("why.cell", customers=customers, worth=money_text(m, translator, group["monthly_worth"]))
+    worth = money_text(m, translator, per_month(m, group["monthly_worth"]))
+    return translator.text("why.cell", customers=customers, worth=worth)
 
 
 def evidence_text(row: Figures, translator: Translator) -> str:
