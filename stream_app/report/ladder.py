@@ -67,7 +67,7 @@ def ladder_table(m: Figures, translator: Translator) -> Table:
     rows, worth = m["calls"]["ladder"], m["calls"]["measure"] == "worth"
     keys = ["calls", "reached", "rule", "rule_reached", "against", "oracle", "people", *(["more"] if worth else [])]
     horizon = translator.number(m["protocol"]["horizon_days"])
-    head = [translator.text(f"gain.col_{key}", days=horizon) for key in (*keys, "lead", "right")]
+    head = [translator.text(f"gain.col_{key}", days=horizon) for key in (*keys, "right")]
     body = [ladder_row(m, row, rows[i - 1] if i else None, translator, with_worth=worth) for i, row in enumerate(rows)]
     own = {i for i, row in enumerate(rows) if row["from_alerts"]}
     return Table(head, body, strong=own, text_columns={2})
@@ -90,7 +90,6 @@ def ladder_row(
         translator.percent(share_of(m, row["oracle"]), 1),
         f"{translator.number(mine['reached'])} / {translator.number(mine['of'])}",
         *([one_more] if with_worth else []),
-        translator.number(mine["lead_median_days"]),
         f"{translator.percent(mine['right'])} ({translator.number(mine['right_n'])})",
     ]
 

@@ -96,7 +96,10 @@ def against(m: Figures, translator: Translator) -> str:
         return ""
     found = {name: translator.number(against_of(m, own)[name], 2) for name in ("ratio", "low", "high")}
     rule = translator.text(f"rule.{best_of(m, own)[0]}")
-    return translator.text("headline.against", rule=rule, **found)
+    said = translator.text("headline.against", rule=rule, **found)
+    if m["protocol"]["rank_by"] == "risk" and (against_of(m, own)["ratio"] or 1.0) < 1:
+        said += translator.sentence_gap + translator.text("headline.plan")
+    return said
 
 
 def pays(m: Figures, translator: Translator) -> str:

@@ -21,6 +21,7 @@ from stream_app.replay.evaluation.worth import newest_decisions
 STEPS: Final = (0.25, 0.5, 1, 2, 4, 8)  # capacities of the ladder, as multiples of the shop's own
 PRODUCT: Final = "product"
 MEASURES: Final = ("worth", "people")
+PLENTY: Final = 0.95  # if a rule without a model reaches this share, a ranking hardly matters
 Row = dict[str, Reached]  # ranking -> what it reached at one capacity
 
 
@@ -51,8 +52,11 @@ def call_figures(evaluation: Evaluation) -> dict[str, object]:
     simulated = rows[capacity][PRODUCT]
     rows[capacity][PRODUCT] = reached_by(evaluation, silences, own)
     draws = Draws(silences, rows)
+    measure = str(figures["measure"])
+    best = rows[capacity][best_rule(silences, rows[capacity], measure)]
     return {
         **figures,
+        "everyone_callable": bool(figures["everyone_callable"]) or (share(silences, best, measure) or 0.0) >= PLENTY,
         "simulated_at_capacity": {name: share(silences, simulated, name) for name in MEASURES},
         "ladder": [
             {

@@ -38,7 +38,7 @@ FEATURES = {"recency_days": ("days", "days since the <last> order", "距上次�
 
 @pytest.fixture(scope="module")
 def replayed() -> Results:
-    return results(customers=600, days=450, seed=4)
+    return results(customers=1500, days=450, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +209,17 @@ def test_what_a_call_must_achieve_is_said_with_and_without_its_cost(replayed: Re
     said = texts.pays(with_cost, translator)
     assert translator.percent(2.0 / worth, 1) in said
     assert translator.percent(2.0 / worth / 12, 1) in said
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_shop_that_ranks_by_risk_is_told_how_calls_are_planned(figures: Any) -> None:
+    translator = Translator("en", "report")
+    row = figures["calls"]["ladder"][0] | {"from_alerts": True}
+    for ratio, rank_by, said in ((0.9, "risk", True), (1.1, "risk", False), (0.9, "worth", False)):
+        against = {"worth": {"ratio": ratio, "low": 0.8, "high": 1.2}}
+        calls = figures["calls"] | {"ladder": [row | {"against_best_rule": against}]}
+        changed = figures | {"calls": calls, "protocol": figures["protocol"] | {"rank_by": rank_by}}
+        assert ("--rank-by worth" in texts.against(changed, translator)) == said
 
 
 def test_a_rule_that_reaches_more_is_recommended(figures: Any) -> None:
