@@ -63,8 +63,28 @@ def reason_table(m: Figures, translator: Translator) -> Table:
                 measure_text(row["cause"], row["segment"] or "", translator) or translator.dash,
             ]
         )
+    if rest := other_row(m, translator):
+        body.append(rest)
     texts = {0, len(keys) - 2, len(keys) - 1}
     return Table([translator.text(f"why.col_{key}") for key in keys], body, text_columns=texts)
+
+
+def other_row(m: Figures, translator: Translator) -> list[str | Cell]:
+    """Return the row of all other causes, so that the table adds up; empty if it would show less than one customer."""
+    found, shown = m["reasons"], m["reasons"]["causes"][:MAX_CAUSES]
+    rest = {
+        name: total - sum(row[name] for row in shown)
+        for name, total in (("customers", found["explained"]), ("monthly_worth", found["monthly_worth"]))
+    }
+    if rest["customers"] < 1:
+        return []
+    worth = money_text(m, translator, per_month(m, max(rest["monthly_worth"], 0.0)))
+    return [
+        translator.text("why.other"),
+        translator.number(per_month(m, rest["customers"]), 1),
+        *([worth] if m["money"]["known"] else []),
+        *[translator.dash] * 4,
+    ]
 
 
 def group_text(m: Figures, group: Figures, translator: Translator) -> str:

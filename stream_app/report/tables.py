@@ -35,9 +35,8 @@ def score_table(m: Figures, translator: Translator) -> Table:
     """Return the table of stream-app, the baseline and all experts, sorted by AUC."""
     experts = sorted(m["experts"].items(), key=lambda item: (-(item[1]["auc"] or 0), item[0]))
     scores = {"product": m["product"], SILENCE: m["longest_silence_first"], **dict(experts)}
-    keys = ("auc", "pr", "lift", "precision", "loss", "brier", "ece")
-    capacity = translator.number(m["protocol"]["capacity"])
-    head = [translator.text("trust.col_name"), *(translator.text(f"trust.col_{k}", n=capacity) for k in keys)]
+    keys = ("auc", "pr", "lift", "loss", "brier", "ece")
+    head = [translator.text("trust.col_name"), *(translator.text(f"trust.col_{k}") for k in keys)]
     rows = [[translator.name("expert", name), *score_row(s, translator)] for name, s in scores.items()]
     return Table(head, rows, strong={0})
 
@@ -50,7 +49,6 @@ def score_row(s: Figures, translator: Translator) -> list[str | Cell]:
         translator.number(s["auc"], 3) + interval,
         translator.number(s["pr_auc"], 3),
         translator.number(s["lift10"], 2),
-        translator.percent(s["precision_at_capacity"], 1),
         *(translator.number(s.get(name), 3) for name in ("log_loss", "brier", "ece")),
     ]
 

@@ -113,10 +113,9 @@ def scores(m: Figures, translator: Translator) -> Table:
     days = translator.number(m["protocol"]["horizon_days"])
     title = translator.text("terminal.table", days=days)
     table = Table(title=title, title_justify="left", title_style="dim", box=box.SIMPLE_HEAD, padding=(0, 1))
-    capacity = translator.number(m["protocol"]["capacity"])
     table.add_column(translator.text("terminal.score"), overflow="fold")
-    for key in ("auc", "lift", "precision", "loss", "ece"):
-        table.add_column(translator.text(f"terminal.{key}", n=capacity), justify="right")
+    for key in ("auc", "lift", "loss", "ece"):
+        table.add_column(translator.text(f"terminal.{key}"), justify="right")
     experts = sorted(m["experts"].items(), key=lambda item: (-(item[1]["auc"] or 0), item[0]))[:BEST_EXPERTS]
     rows = [("product", m["product"]), ("longest_silence_first", m["longest_silence_first"]), *experts]
     for name, s in rows:
@@ -124,7 +123,6 @@ def scores(m: Figures, translator: Translator) -> Table:
             translator.name("expert", name),
             translator.number(s["auc"], 3),
             translator.number(s["lift10"], 2),
-            translator.percent(s["precision_at_capacity"]),
             translator.number(s.get("log_loss"), 3),
             translator.number(s.get("ece"), 3),
             style="bold cyan" if name == "product" else None,

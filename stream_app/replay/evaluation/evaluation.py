@@ -19,7 +19,7 @@ from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
 from stream_app.core.settings import Campaign
 from stream_app.core.units import DAY_US
-from stream_app.replay.evaluation.calendar import index_of, local, midnights
+from stream_app.replay.evaluation.calendar import local
 from stream_app.replay.evaluation.orders import Orders
 from stream_app.replay.results import CHURNED, OPEN, Results
 
@@ -111,12 +111,6 @@ class Evaluation:
     def outcome(self) -> Bools:
         """Whether the customer churned, for each counted row."""
         return self.churned[self.counted]
-
-    @cached_property
-    def day(self) -> Ints:
-        """Calendar day in the shop's time zone for each counted row, starting at 0."""
-        at = self.results.decisions.decided_at[self.rows[self.counted]]
-        return index_of(at, midnights(self.warm_at, self.end_at, self.protocol.zone)) if len(at) else at
 
     @cached_property
     def product(self) -> Scored:

@@ -14,7 +14,7 @@ import numpy as np
 
 import stream_app
 from stream_app.core.arrays import Floats
-from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, pr_auc, precision_at, roc_auc
+from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, pr_auc, roc_auc
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.alerts import alert_figures
 from stream_app.replay.evaluation.calendar import iso_day
@@ -130,7 +130,7 @@ def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
     """Return the metrics of a column of probabilities, or None if the column is incomplete."""
     scored = evaluation.scored(column)
     if not len(scored.churned) or not np.isfinite(scored.probability).all():
-        names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10", "precision_at_capacity")
+        names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10")
         return dict.fromkeys((*names, "log_loss", "brier", "ece", "mean_probability"))
     return {
         **ranking_figures(evaluation, scored),
@@ -150,7 +150,6 @@ def ranking_figures(evaluation: Evaluation, scored: Scored) -> dict[str, object]
         "auc_high": high,
         "pr_auc": pr_auc(scored),
         "lift10": lift(scored),
-        "precision_at_capacity": precision_at(scored, evaluation.day, evaluation.protocol.capacity),
     }
 
 

@@ -24,7 +24,7 @@ from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.segments import RFM
 from stream_app.replay.evaluation.support import FIELD_GROUPS
 from stream_app.replay.results import Results
-from stream_app.report import html, ladder, summary as texts
+from stream_app.report import html, ladder, reasons, summary as texts
 from stream_app.report.charts.ensemble import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
@@ -220,6 +220,16 @@ def test_a_shop_that_ranks_by_risk_is_told_how_calls_are_planned(figures: Any) -
         calls = figures["calls"] | {"ladder": [row | {"against_best_rule": against}]}
         changed = figures | {"calls": calls, "protocol": figures["protocol"] | {"rank_by": rank_by}}
         assert ("--rank-by worth" in texts.against(changed, translator)) == said
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_causes_add_up_to_all_explained_customers(figures: Any, lang: str) -> None:
+    table = reasons.reason_table(figures, Translator(lang, "report"))
+    shown = [float(str(row[1])) for row in table.rows]
+    assert len(shown) > 2
+    per_month = figures["reasons"]["explained"] / figures["calls"]["months"]
+    assert sum(shown) == pytest.approx(per_month, abs=0.05 * len(shown))
+    assert all(len(row) == len(table.head) for row in table.rows)
 
 
 def test_a_rule_that_reaches_more_is_recommended(figures: Any) -> None:
