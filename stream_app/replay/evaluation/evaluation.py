@@ -20,6 +20,7 @@ from stream_app.core.model.evaluation_metrics import Scored
 from stream_app.core.settings import Campaign
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.calendar import local
+from stream_app.replay.evaluation.ledger import Ledger
 from stream_app.replay.evaluation.orders import Orders
 from stream_app.replay.results import CHURNED, OPEN, Results
 
@@ -96,6 +97,16 @@ class Evaluation:
     def plans_calls(self) -> bool:
         """Whether alerts were planned by the probability that customers are lost."""
         return self.results.decisions.lost_probability is not None and self.protocol.rank_by != "risk"
+
+    @cached_property
+    def orders(self) -> Orders:
+        """All orders in order of time."""
+        return Orders.of(self.results)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Orders and refunds of each customer."""
+        return Ledger.of(self.results)
 
     @cached_property
     def counted(self) -> Bools:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.arrays import Bools, Ints
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.replay.evaluation.calibration import observed
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.worth import newest_decisions, worth_today
@@ -58,17 +58,24 @@ def segment_tables(evaluation: Evaluation) -> dict[str, object]:
 
 def table(evaluation: Evaluation, names: list[str], now: Ints, past: Ints) -> list[dict[str, object]]:
     """Return one entry per segment, with its active customers and the calibration of its evaluated decisions."""
+    worth = worth_today(evaluation, evaluation.results.decisions.customer[newest_decisions(evaluation)])
     return [
-        {"segment": name, **today(evaluation, now == i), **measured(evaluation, np.flatnonzero(past == i))}
+        {"segment": name, **today(evaluation, now == i, worth), **measured(evaluation, np.flatnonzero(past == i))}
         for i, name in enumerate(names)
         if i in now or i in past
     ]
 
 
-def today(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
-    """Return the statistics of a segment's active customers at the end of the log."""
+def today(evaluation: Evaluation, mine: Bools, worth: Floats) -> dict[str, object]:
+    """Return the statistics of a segment's active customers at the end of the log.
+
+    Args:
+        evaluation: of the replay.
+        mine: which of the active customers belong to the segment.
+        worth: monthly worth of all active customers.
+    """
     d, rows = evaluation.results.decisions, newest_decisions(evaluation)[mine]
-    worth, p = worth_today(evaluation, d.customer[rows]), d.probability[rows]
+    worth, p = worth[mine], d.probability[rows]
     lost = None if d.lost_probability is None else d.lost_probability[rows]
     return {
         "customers": len(rows),

@@ -16,7 +16,6 @@ import numpy as np
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.evaluation.ledger import Ledger
 from stream_app.replay.evaluation.orders import Orders, first_orders
 from stream_app.replay.evaluation.worth import MONTH_DAYS
 
@@ -63,7 +62,7 @@ def find_silences(evaluation: Evaluation, first_call: int) -> Silences:
         evaluation: of the replay.
         first_call: time of the product's first call, microseconds.
     """
-    orders, protocol = Orders.of(evaluation.results), evaluation.protocol
+    orders, protocol = evaluation.orders, evaluation.protocol
     lost_at = orders.at + protocol.lost_after_us
     since = max(evaluation.warm_at, first_call + protocol.lost_after_us)
     lost = (orders.silence >= protocol.lost_after_us) & (lost_at > since) & (lost_at <= evaluation.end_at)
@@ -78,5 +77,5 @@ def worth_when_lost(evaluation: Evaluation, orders: Orders, rows: Ints, lost_at:
         return np.zeros(0)
     customer, first = orders.customer[rows], first_orders(orders, len(evaluation.results.decisions.customers))
     days = (orders.at[rows] - first[customer]) / DAY_US + evaluation.protocol.horizon_days
-    worth = Ledger.of(evaluation.results).net(customer, lost_at) / days * MONTH_DAYS
+    worth = evaluation.ledger.net(customer, lost_at) / days * MONTH_DAYS
     return np.minimum(worth, np.quantile(worth, HIGHEST))

@@ -13,8 +13,7 @@ import numpy as np
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.evaluation.ledger import Ledger
-from stream_app.replay.evaluation.orders import Orders, first_orders
+from stream_app.replay.evaluation.orders import first_orders
 
 MONTH_DAYS: Final = 30.44
 
@@ -30,10 +29,10 @@ def newest_decisions(evaluation: Evaluation) -> Ints:
 
 def worth_today(evaluation: Evaluation, customer: Ints) -> Floats:
     """Return the monthly worth of customers at the end of the log."""
-    results, at = evaluation.results, np.full(len(customer), evaluation.end_at)
-    first = first_orders(Orders.of(results), len(results.decisions.customers))[customer]
+    at = np.full(len(customer), evaluation.end_at)
+    first = first_orders(evaluation.orders, len(evaluation.results.decisions.customers))[customer]
     days = (at - first) / DAY_US + evaluation.protocol.horizon_days
-    return Ledger.of(results).net(customer, at) / days * MONTH_DAYS
+    return evaluation.ledger.net(customer, at) / days * MONTH_DAYS
 
 
 def currency_of(evaluation: Evaluation) -> str:
