@@ -77,7 +77,8 @@ class Replay:
         if self.outcome.events:
             self._finish(last + 1, watermark=last)
             self._learn(last)
-            self.outcome.next_list = self._alerts_at(self._next_opening(last))
+            following = self._alerts_at(self._next_opening(last))
+            self.outcome.next_list = [alert for alert in following if not alert.is_held_out]
         self.outcome.customers = sum(len(partition.customers) for partition in self.partitions)
         return self.outcome
 

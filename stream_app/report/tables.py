@@ -72,7 +72,7 @@ def segment_table(rows: Sequence[Figures], m: Figures, translator: Translator) -
     """Return a table of customer segments, with amounts if the log has them and losses if calls are planned."""
     known, planned, currency = m["money"]["known"], m["money"]["expected_lost"] is not None, m["money"]["currency"]
     keys = ["segment", "customers", *(["worth"] if known else []), *(["lost"] if planned else [])]
-    keys += [*(["at_risk"] if known and planned else []), "risk", "promised", "left"]
+    keys += ["risk", "promised", "left"]
     most = max((row["monthly_worth"] for row in rows), default=0) or 1
     crowd = max((row["customers"] for row in rows), default=0) or 1
     body: list[list[str | Cell]] = []
@@ -82,7 +82,6 @@ def segment_table(rows: Sequence[Figures], m: Figures, translator: Translator) -
             "customers": Cell(translator.number(row["customers"]), row["customers"] / crowd),
             "worth": Cell(translator.money(row["monthly_worth"], currency), row["monthly_worth"] / most),
             "lost": translator.percent(row["lost_probability"]),
-            "at_risk": translator.money(row["monthly_worth_expected_lost"], currency),
             "risk": translator.percent(row["risk"]),
             "promised": translator.percent(row["promised"]),
             "left": translator.percent(row["churned"]),

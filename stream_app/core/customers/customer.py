@@ -9,7 +9,7 @@ from typing import Final
 import xxhash
 
 from stream_app.core.alerts.lifecycle import Alert
-from stream_app.core.alerts.sla import Target, UrgentCase
+from stream_app.core.alerts.sla import CaseKey, UrgentCase
 from stream_app.core.model.labels import Pending
 from stream_app.core.state.counters import EMPTY_COUNTERS, Counters
 from stream_app.core.state.vector import ID_RING, StateVector, new_vector
@@ -32,7 +32,7 @@ class Customer:
     fresh: int = 0  # how many of the latest decisions were made on the current state vector
     due: int = 0  # time of the next decision, microseconds; 0: none
     alert: Alert | None = None
-    cases: dict[Target, UrgentCase] = field(default_factory=dict)  # urgent cases that the staff has worked on
+    cases: dict[CaseKey, UrgentCase] = field(default_factory=dict)  # urgent cases; see `sla_watch.py`
     bounces: bool = False  # whether the current visit has only one page view so far; for metrics, not stored
     placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
     packed: bytes | None = None  # encoded waiting decisions; None: they have changed

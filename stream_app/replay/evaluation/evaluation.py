@@ -17,7 +17,7 @@ import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
-from stream_app.core.settings import Campaign
+from stream_app.core.settings import Campaign, Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.calendar import local
 from stream_app.replay.evaluation.ledger import Ledger
@@ -74,6 +74,11 @@ class Protocol:
     def act_before_us(self) -> int:
         """Time before a customer would be lost by which a call must come, microseconds."""
         return round(self.act_before_days * DAY_US)
+
+    @property
+    def planning(self) -> Settings:
+        """The settings that decide which silences are usual."""
+        return Settings(lost_after=self.lost_after_us, act_before=self.act_before_us)
 
     def opens_alerts(self, at: int) -> bool:
         """Return whether alerts may open at an instant: not during campaigns."""

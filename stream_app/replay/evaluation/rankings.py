@@ -11,6 +11,7 @@ import numpy as np
 from stream_app.core.alerts.call_plan import call_weight
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats, Ints
+from stream_app.core.partition.candidates import ordinary_silence
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.calendar import call_times
 from stream_app.replay.evaluation.call_days import CallDay, Ranking
@@ -74,7 +75,9 @@ class PlannedCalls:
     def scores(self, day: CallDay) -> Floats:
         """Return the weight of a call to each customer, by their newest decision."""
         decisions = self.evaluation.results.decisions
-        row, known = day.decision, (day.decision >= 0) & (day.left_days >= 0)
+        row, settings = day.decision, self.evaluation.protocol.planning
+        unusual = day.silent_days * DAY_US >= ordinary_silence(decisions.usual_gap_days[row], settings)
+        known = (row >= 0) & (day.left_days >= 0) & unusual
         by_worth = self.evaluation.protocol.rank_by == "worth"
         worth = np.nan_to_num(decisions.monthly_worth[row]) if by_worth else np.ones(len(row))
         return np.where(known, call_weight(self.lost_probability[row], worth), np.nan)

@@ -29,7 +29,7 @@ import xxhash
 
 from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.ranking import Ranking, Ranks
-from stream_app.core.alerts.sla import Target, UrgentCase
+from stream_app.core.alerts.sla import CaseKey, UrgentCase
 from stream_app.core.arrays import Bools, Ints
 from stream_app.core.customers.codec.alerts import MAX_BYTES as MAX_ALERT_BYTES, decode_alerts, encode_alerts
 from stream_app.core.customers.codec.counters import (
@@ -237,7 +237,7 @@ def _decode_ranks(ranked: Bools, reader: Reader) -> Ranks:
     return ranks
 
 
-def _alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
+def _alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase]]:
     try:
         return decode_alerts(name, packed)
     except (msgspec.MsgspecError, IndexError) as error:
