@@ -242,6 +242,20 @@ def test_rules_call_only_those_who_can_be_called_in_time(evaluation: Evaluation)
         assert silent.max() <= 180 - 45
 
 
+def test_the_plan_leaves_customers_alone_within_their_usual_gap(evaluation: Evaluation) -> None:
+    moments = list_times(evaluation, START + 40 * DAY_US, evaluation.end_at)
+    calls = simulate(CallDays(evaluation, moments), {"product": product_of(evaluation)}, [20])["product"][20]
+    d, orders = evaluation.results.decisions, evaluation.orders
+    silent = (calls.at - orders.at[orders.last_before(calls.customer, calls.at - 1)]) / DAY_US
+    newest = [
+        np.flatnonzero((d.customer == who) & (d.decided_at <= at))[-1]
+        for who, at in zip(calls.customer.tolist(), calls.at.tolist(), strict=True)
+    ]
+    gap = np.clip(np.nan_to_num(d.usual_gap_days[newest]), 180 / 12, (180 - 45) / 2)
+    assert len(silent) > 100
+    assert (silent >= gap - 1e-6).all()
+
+
 def test_there_are_no_lists_on_days_off_and_during_campaigns(long_log: Results) -> None:
     sale = {"name": "sale", "first_day": "2023-03-08", "last_day": "2023-03-10", "lull_days": 2}
     settings = long_log.settings | {"campaigns": [sale], "working_days": [0, 2, 4]}
