@@ -10,7 +10,6 @@ from stream_app.i18n import Translator
 
 Figures = Mapping[str, Any]
 CALL_LIST: Final = "call-list.xlsx"  # beside the report
-ENOUGH: Final = 30  # lost customers that the figures of calls need
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def headline(m: Figures, translator: Translator) -> str:
     """Return the main result: what is lost per month, and how much of it the calls reach in time."""
     calls, own, p = m["calls"], own_row(m), m["protocol"]
     if own is None:
-        values = {"n": calls["lost"]["silences"], "rule": p["lost_after_days"], "need": ENOUGH}
+        values = {"n": calls["lost"]["silences"], "rule": p["lost_after_days"], "need": calls["lost"]["needed"]}
         return translator.text("headline.too_few", **{k: translator.number(v) for k, v in values.items()})
     numbers = {"calls": p["capacity"], "people": calls["lost"]["per_month"], "active": m["money"]["active_customers"]}
     return translator.text(

@@ -15,7 +15,7 @@ from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.intervals import share_interval
 from stream_app.replay.evaluation.rankings import list_times, product_of, rules_of
 from stream_app.replay.evaluation.reach import Reached, interval, most_reachable, reached_by, resampled
-from stream_app.replay.evaluation.silences import Silences, find_silences
+from stream_app.replay.evaluation.silences import ENOUGH, Silences, find_silences
 from stream_app.replay.evaluation.worth import newest_decisions
 
 STEPS: Final = (0.25, 0.5, 1, 2, 4, 8)  # capacities of the ladder, as multiples of the shop's own
@@ -109,6 +109,7 @@ def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, o
         "list_days": days,
         "lost": {
             "enough": silences.enough,
+            "needed": ENOUGH,
             "silences": silences.count,
             "customers": int((lost_by_customer > 0).sum()),
             "per_month": silences.count / months if months else None,
