@@ -12,6 +12,7 @@ import msgspec
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT, problem_of
 from stream_app.core.state.vector import MAX_LATENESS_DAYS
 from stream_app.core.units import DAY_US, EPOCH, SECOND_US, from_micros, micros
+from stream_app.core.uplift.holdout import Holdout
 from stream_app.errors import ContradictorySettings
 
 WORKING_DAYS: Final = (0, 1, 2, 3, 4)  # Monday is 0
@@ -71,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     # Share of each cause among lost one-time buyers, and among lost repeat buyers.
     one_time_priors: dict[str, float] = msgspec.field(default_factory=ONE_TIME.copy)
     repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)
+    holdout: Holdout = Holdout()
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -108,6 +110,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("rank_by", f"is {self.rank_by!r}", "Use risk, worth or reach.")
         if self.act_before >= self.lost_after_or_default:
             refuse("act_before", "is not shorter than lost_after", "Use, for example, a quarter of lost_after.")
+        if self.holdout.share and not self.plans_calls:
+            refuse("holdout", "needs planned calls", "Set rank_by to worth or reach.")
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
                 refuse(name, problem, "Use causes from docs/reference/causes.md, with shares that sum to 1.")
@@ -136,6 +140,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def act_before_or_default(self) -> int:
         """Time before a customer would be lost by which a call must come, microseconds."""
         return self.act_before or self.lost_after_or_default // 4
+
+    @property
+    def uplift_window(self) -> int:
+        """Time after a draw of the holdout within which an order counts, microseconds."""
+        return self.holdout.window or self.horizon
 
     @property
     def plans_calls(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stream_app.core.kpis.risk_bands import BANDS, band_of
-from stream_app.core.messages.alerts import AlertMessage, AlertOpened
+from stream_app.core.messages.alerts import AlertHeldOut, AlertMessage, AlertOpened
 from stream_app.core.messages.batches import ScoreRecords
 from stream_app.core.units import DAY_US, micros
 
@@ -81,7 +81,7 @@ class DemoState:
             insort_left(self.listed, listed, key=lambda one: one.position)
             del self.listed[_MAX_LISTED:]
             return replace(listed)  # a copy, since the alert may be closed before a view shows that it was opened
-        if event.alert_id not in self.opened:
+        if isinstance(event, AlertHeldOut) or event.alert_id not in self.opened:
             return None
         self.counts[event.reason] += 1
         found = next((one for one in self.listed if one.alert.alert_id == event.alert_id), None)

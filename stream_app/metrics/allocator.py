@@ -19,6 +19,7 @@ class AllocatorMetrics(Metrics):
             "alert_candidates_suppressed", "Customers at risk who got no alert, by reason.", "reason"
         )
         self.suppressed.labels("capacity")
+        self.suppressed.labels("held_out")
         self.missing = self._gauge(
             "allocator_missing_partitions", "Partitions that have not yet reached the next allocation round."
         )

@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.call_plan import calls_until, planned
+from stream_app.core.alerts.call_plan import calls_until, planned_with_holdout
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.settings import Settings
+from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
 UNEXPLAINED: Final = Explanation()
 RETURNED: Final = "returned"
@@ -46,6 +47,7 @@ class AlertCandidate:
     explanation: Explanation = UNEXPLAINED
     lost_probability: float = 0.0  # only if calls are planned
     act_by: int = 0  # latest time of a call, microseconds; 0: calls are not planned
+    arm: str = NO_ARM  # of the holdout experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Alert:
     snoozed_until: int = 0  # microseconds; 0: not snoozed
     cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether staff must not learn of the alert, since the customer is left alone for comparison."""
+        return self.candidate.arm == HELD_OUT
 
     @property
     def likeliest_cause(self) -> str:
@@ -114,30 +121,44 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
 
 
 def open_alerts(candidates: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
-    """Return one working day's alerts, for the best candidates across all partitions, best first."""
-    best = best_candidates(candidates, settings)[: settings.capacity]
-    if not best:
-        return []
-    bar = min(candidate.probability for candidate in best)
+    """Return one working day's alerts, for the best candidates across all partitions, best first.
+
+    The alerts of held-out customers come last. Each has the rank that it would have if the customer were called.
+    """
+    best, held_out = _chosen(candidates, settings)
+    best = best[: settings.capacity]
+    bar = min((candidate.probability for candidate in best), default=1.0)
+    ranked = [(rank, bar, one) for rank, one in enumerate(best, start=1)]
+    ranked += [(place + 1, min(bar, one.probability), one) for place, one in held_out if place < settings.capacity]
     lifetime = settings.alert_lifetime
     return [
-        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, bar, one)
-        for rank, one in enumerate(best, start=1)
+        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, lowest, one)
+        for rank, lowest, one in ranked
     ]
 
 
 def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) -> list[AlertCandidate]:
     """Return the candidates who may be chosen, best first: the top `capacity`, or the planned calls.
 
-    The best of a whole shop are among the best of its partitions.
+    The best of a whole shop are among the best of its partitions. Held-out customers who would be chosen come last.
     """
+    best, held_out = _chosen(candidates, settings)
+    return best + [one for _, one in held_out]
+
+
+def _chosen(
+    candidates: Sequence[AlertCandidate], settings: Settings
+) -> tuple[list[AlertCandidate], list[tuple[int, AlertCandidate]]]:
+    """Return the candidates who may be called, best first, and the places of those held out, in order."""
     if not settings.plans_calls:
-        return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity]
+        return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity], []
     if not candidates:
-        return []
+        return [], []
     calls = calls_until(settings, candidates[0].at, np.array([one.act_by for one in candidates], dtype=np.int64))
     weights, names = [one.rank_value for one in candidates], [one.customer for one in candidates]
-    return [candidates[index] for index in planned(calls.tolist(), weights, names)]
+    plan, places = planned_with_holdout(calls.tolist(), weights, names, [one.arm == HELD_OUT for one in candidates])
+    held_out = sorted((place, names[index], index) for index, place in places.items())
+    return [candidates[index] for index in plan], [(place, candidates[index]) for place, _, index in held_out]
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from stream_app.core.alerts.lifecycle import AlertCandidate, open_alerts
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, open_alerts
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
 from stream_app.core.messages.outgoing import Outgoing, pack
@@ -37,7 +37,8 @@ class Allocation:
     commit: Commit
     moment: int
     nominated: int
-    opened: int
+    opened: int  # alerts for the staff
+    held_out: int
 
 
 class Allocator(OutboxReader[CandidateBatch]):
@@ -103,23 +104,27 @@ class Allocator(OutboxReader[CandidateBatch]):
                 candidates += [outbox.candidate_of(one, moment) for one in batch.candidates]
                 if not batch.more:
                     break
-        records, opened = self._records(moment, candidates) if moment > self.position.moment else ([], 0)
+        alerts: list[Alert] = []
+        records: list[Outgoing] = []
+        if moment > self.position.moment:
+            alerts = open_alerts(candidates, self._settings)
+            records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
-        return Allocation(self._commit(records), moment, len(candidates), opened)
+        held_out = sum(one.is_held_out for one in alerts)
+        return Allocation(self._commit(records), moment, len(candidates), len(alerts) - held_out, held_out)
 
-    def _records(self, moment: int, candidates: list[AlertCandidate]) -> tuple[list[Outgoing], int]:
-        """Return the records (opened alerts and one marker per partition) and the number of opened alerts."""
-        position = self.position
-        alerts = open_alerts(candidates, self._settings)
+    def _records(self, moment: int, alerts: list[Alert]) -> list[Outgoing]:
+        """Return the records: opened alerts and one marker per partition."""
+        position, experiment = self.position, self._settings.holdout.experiment
         records: list[Outgoing] = []
         for alert in alerts:
             position.sequence += 1
-            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
+            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence, experiment)
         for number in self.waiting:
             position.sequence += 1
             done = encode_message(AllocationDone(from_micros(moment), position.sequence))
             records.append(Outgoing(outbox.CONTROL, number, None, done))
-        return records, len(alerts)
+        return records
 
     def _commit(self, records: list[Outgoing]) -> Commit:
         base, self._base = self._base, msgspec.json.encode(self.position)

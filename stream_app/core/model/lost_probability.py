@@ -122,7 +122,8 @@ class StepCounts:
             return
         decisions = [one.pending for one in ended]
         codes = grid.codes(decisions, np.array([one.lead for one in ended], dtype=np.int64))
-        returned = np.array([one.returned for one in ended])
+        codes = np.repeat(codes, [one.pending.copies for one in ended])
+        returned = np.repeat([one.returned for one in ended], [one.pending.copies for one in ended])
         self.ended.update(codes[codes >= 0].tolist())
         self.returned.update(codes[(codes >= 0) & returned].tolist())
 

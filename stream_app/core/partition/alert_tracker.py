@@ -37,6 +37,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import is_low_review
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import NO_ARM
 
 
 class AlertTracker:
@@ -85,11 +86,25 @@ class AlertTracker:
         customer.alert = alert.without_explanation()
         self._mark_open(customer)
         self._working_set.changed.add(customer)
-        self._aggregator.record_opened(customer, alert)
-        self._notes |= notes_of(alert)
+        if not alert.is_held_out:  # staff must not learn of it
+            self._aggregator.record_opened(customer, alert)
+            self._notes |= notes_of(alert)
+        self._weigh_labels(customer, alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # the customer ordered while the allocator was deciding
             self.close(customer, ordered_at, RETURNED)
+
+    def _weigh_labels(self, customer: Customer, alert: Alert) -> None:
+        """Set how often the labels count whose horizon contains the draw of a holdout experiment; see `Holdout.copies`.
+
+        If the customer returned before, a call no longer changes the label.
+        """
+        if alert.candidate.arm == NO_ARM:
+            return
+        for pending in customer.waiting:
+            if not pending.returned and alert.opened_at < pending.decided_at + self._settings.horizon:
+                pending.copies = self._settings.holdout.copies(customer.name, pending.decided_at, alert.candidate.arm)
+        customer.packed = None
 
     def _mark_open(self, customer: Customer) -> None:
         self.open[customer.name] = customer
@@ -113,10 +128,11 @@ class AlertTracker:
             verdict: the outcome reported by the staff, if the reason is RESOLVED.
         """
         if customer.alert is not None:
-            self._aggregator.record_closed(customer, customer.alert, reason)
             found = (verdict.outcome, verdict.cause, verdict.staff)
             self._closed.append(AlertClosing(customer.alert, at, reason, probability, *found))
-            self._notes |= cleared_notes_of(customer.alert.alert_id)
+            if not customer.alert.is_held_out:
+                self._aggregator.record_closed(customer, customer.alert, reason)
+                self._notes |= cleared_notes_of(customer.alert.alert_id)
         customer.alert = None
         del self.open[customer.name]
         self._working_set.ranking.open[customer.index] = False
@@ -149,7 +165,7 @@ class AlertTracker:
             stream_time: microseconds.
         """
         alert = customer.alert
-        if alert is None or alert.alert_id != alert_key:
+        if alert is None or alert.alert_id != alert_key or alert.is_held_out:
             self._apply_to_case(customer, alert_key, step, at, stream_time)
             return
         self._working_set.changed.add(customer)

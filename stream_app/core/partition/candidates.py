@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
+from stream_app.core.alerts.call_plan import call_weight, calls_until, planned_with_holdout
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Bools, Floats
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
@@ -20,8 +21,9 @@ from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
-from stream_app.core.state.vector import LAST_ORDER
+from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
 
 class CandidateSelection:
@@ -63,7 +65,10 @@ class CandidateSelection:
         return [self.candidate(customers[index], float(risk[index]), at) for index in top]
 
     def _planned(self, at: int, model: Model) -> list[AlertCandidate]:
-        """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each."""
+        """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each.
+
+        Held-out customers who would be planned follow.
+        """
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
         risk = ranking.latest_of(0, len(customers))
@@ -78,8 +83,11 @@ class CandidateSelection:
         rows = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
         rows = rows[self._may_contact(indices[rows])]
         owners = [customers[index] for index in indices[rows]]
-        calls = calls_until(settings, at, act_by[rows]).tolist()
-        chosen = planned(calls, weight[rows].tolist(), [one.name for one in owners])
+        names = [one.name for one in owners]
+        arms = self._arms(names, rows, worth, view)
+        calls, held_out = calls_until(settings, at, act_by[rows]).tolist(), [arm == HELD_OUT for arm in arms]
+        plan, others = planned_with_holdout(calls, weight[rows].tolist(), names, held_out)
+        chosen = [*plan, *others]
         return [
             replace(
                 self._undescribed(owners[place], at),
@@ -90,6 +98,7 @@ class CandidateSelection:
                 usual_gap_days=float(usual_gap[row]),
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
+                arm=arms[place],
             )
             for place, row in zip(chosen, rows[chosen], strict=True)
         ]
@@ -100,6 +109,14 @@ class CandidateSelection:
         allowed = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
         self.suppressed["opted_out"] += len(allowed) - int(allowed.sum())
         return allowed
+
+    def _arms(self, names: Sequence[str], rows: Ints, worth: Floats, view: StateFrame) -> list[str]:
+        """Return the arms of the customers in some rows in the holdout experiment."""
+        holdout = self._settings.holdout
+        if not holdout.share:
+            return [NO_ARM] * len(names)
+        complains = (view.complaint_opened != NO_DAY).any(axis=1)
+        return [holdout.arm(*one) for one in zip(names, worth[rows].tolist(), complains[rows].tolist(), strict=True)]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""

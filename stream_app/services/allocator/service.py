@@ -170,6 +170,7 @@ class AllocatorService(SingletonService):
         self._metrics.candidates.inc(decided.nominated)
         self._metrics.alerts.inc(decided.opened)
         if decided.opened:  # otherwise the round was already decided
-            self._metrics.suppressed.labels("capacity").inc(decided.nominated - decided.opened)
+            self._metrics.suppressed.labels("held_out").inc(decided.held_out)
+            self._metrics.suppressed.labels("capacity").inc(decided.nominated - decided.opened - decided.held_out)
         _log.info("Alerts allocated", extra={"candidates": decided.nominated, "opened": decided.opened})
         return True

@@ -12,7 +12,7 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.state.vector import CASES
 
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
-_ALERT_BYTES: Final = 336  # half of this is the owner's name: 40 characters of 4 bytes
+_ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
 MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
 
@@ -59,7 +59,13 @@ class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     segment: str = ""  # "" in states stored before this field existed
 
 
-class _StoredConsent(_StoredAlert, array_like=True, gc=False):
+class _StoredTrial(_StoredAlert, array_like=True, gc=False):
+    """Stored form of an alert with the arm of a holdout experiment, which most shops do not have."""
+
+    arm: str = ""
+
+
+class _StoredConsent(_StoredTrial, array_like=True, gc=False):
     """An alert, followed by the customer's consent if there is any: few customers have one."""
 
     consent: int = 0
@@ -88,7 +94,7 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
     if alert is None:
         return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
     one, key = alert.candidate, alert_id(alert.customer, alert.opened_at)
-    return _StoredAlert(
+    stored = _StoredAlert(
         alert_id="" if alert.alert_id == key else alert.alert_id,
         opened_at=alert.opened_at,
         expires_at=alert.expires_at,
@@ -109,6 +115,7 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
         cases=cases,
         segment=alert.segment,
     )
+    return _StoredTrial(**msgspec.structs.asdict(stored), arm=one.arm) if one.arm else stored
 
 
 def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], int]:
@@ -123,7 +130,7 @@ def _case(name: str, one: _MovedCase) -> UrgentCase:
     return UrgentCase(key, one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
 
 
-def _alert(name: str, one: _StoredAlert) -> Alert:
+def _alert(name: str, one: _StoredTrial) -> Alert:
     candidate = AlertCandidate(
         customer=name,
         at=one.nominated_at,
@@ -134,6 +141,7 @@ def _alert(name: str, one: _StoredAlert) -> Alert:
         usual_gap_days=one.usual_gap_days,
         source=one.source,
         version=one.version,
+        arm=one.arm,
     )
     return Alert(
         one.alert_id or alert_id(name, one.opened_at),

@@ -33,6 +33,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTERS, MOST
 from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_vector
 from stream_app.core.units import HOUR_US
+from stream_app.core.uplift.holdout import MAX_COPIES
 from stream_app.errors import UnusableState
 from tests.harness.shops import PLANNED, SECOND, SHOP, T0, Shell, ShopOutcome, browsing, logs, order, trained_model
 
@@ -166,6 +167,7 @@ def a_decision(at: int, rng: np.random.Generator, like: Pending | None = None) -
     pending.probability = float(np.float32(rng.random()))
     pending.source, pending.version = int(rng.integers(2)), int(rng.integers(1 << 24))
     pending.returned, pending.counted = bool(rng.integers(2)), bool(rng.integers(2))
+    pending.copies = int(rng.integers(MAX_COPIES + 1))
     return pending
 
 
@@ -182,6 +184,7 @@ def held(customer: Customer) -> tuple[object, ...]:
             one.version,
             one.returned,
             one.counted,
+            one.copies,
         )
         for one in customer.waiting
     ]
@@ -253,8 +256,15 @@ def an_episode(usual_gap_days: float = math.nan, own_id: str = "") -> Alert:
     return Alert(own_id or alert_id("c", T0), "c", T0, T0 + 14 * DAY, 3, 0.7, candidate)
 
 
+def in_arm(arm: str) -> Alert:
+    alert = an_episode(8.5)
+    return replace(alert, segment="vip", candidate=replace(alert.candidate, arm=arm))
+
+
 @pytest.mark.parametrize(
-    "alert", [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand")], ids=["nan", "8.5", "id"]
+    "alert",
+    [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand"), in_arm("treated"), in_arm("held_out")],
+    ids=["nan", "8.5", "id", "treated", "held out"],
 )
 def test_an_open_alert_comes_back(alert: Alert) -> None:
     customer = Customer("c", 0)
