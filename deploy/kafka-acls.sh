@@ -17,9 +17,9 @@ allow() {
 }
 
 # worker
-allow churn-worker --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
-allow churn-worker --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores
-allow churn-worker --operation Write --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-worker --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-worker --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores
+allow churn-worker --operation Write --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 allow churn-worker --operation Read --group churn --resource-pattern-type prefixed
 
 # trainer
@@ -29,35 +29,35 @@ allow churn-trainer --operation Write --topic shop.dead-letters
 allow churn-trainer --operation Read --group churn --resource-pattern-type prefixed
 
 # allocator
-allow churn-allocator --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
-allow churn-allocator --operation Read --topic shop.nominations --topic shop.contacts
-allow churn-allocator --operation Write --topic shop.alerts --topic shop.contacts --topic shop.dead-letters
+allow churn-allocator --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-allocator --operation Read --topic shop.nominations --topic shop.control
+allow churn-allocator --operation Write --topic shop.alerts --topic shop.control --topic shop.dead-letters
 allow churn-allocator --operation Read --group churn --resource-pattern-type prefixed
 
 # notifier
-allow churn-notifier --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-notifier --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 allow churn-notifier --operation Read --topic shop.alerts
 allow churn-notifier --operation Write --topic shop.dead-letters
 allow churn-notifier --operation Read --group churn --resource-pattern-type prefixed
 
 # publish
-allow churn-publish --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
-allow churn-publish --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
-allow churn-publish --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
+allow churn-publish --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
+allow churn-publish --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
+allow churn-publish --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
 
 # shop
-allow churn-shop --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
-allow churn-shop --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
-allow churn-shop --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks --topic shop.contacts
+allow churn-shop --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
+allow churn-shop --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
+allow churn-shop --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.control
 
 # operator
-allow churn-operator --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-operator --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 allow churn-operator --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts
-allow churn-operator --operation Write --topic shop.contacts
+allow churn-operator --operation Write --topic shop.control
 
 # accept
-allow churn-accept --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-accept --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 
 # topics
-allow churn-topics --operation Create --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
-allow churn-topics --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-topics --operation Create --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-topics --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters

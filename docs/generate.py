@@ -68,6 +68,8 @@ def pages() -> dict[str, str]:
     """Return the text of every generated file, by its path below docs/."""
     return {
         "schema/events.schema.json": render("json-schema"),
+        "schema/alerts.schema.json": render("json-schema", "alerts"),
+        "schema/webhook.schema.json": render("json-schema", "webhook"),
         "schema/asyncapi.json": render("asyncapi"),
         **reference("events", **about_events()),
         **reference("features", features=FEATURES),

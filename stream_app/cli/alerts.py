@@ -16,7 +16,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from stream_app.adapters.kafka.contacts import Contacts
+from stream_app.adapters.kafka.control import ControlProducer
 from stream_app.cli.options import (
     BootstrapOption,
     ConfigOption,
@@ -32,13 +32,13 @@ from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, SNOOZED, AlertNote
 from stream_app.core.durations import duration
-from stream_app.core.messages.schema import Contact, ContactAction
+from stream_app.core.messages.schema import AlertAction, AlertStep
 from stream_app.core.partition.progress import decode_summary
 from stream_app.core.units import from_micros
 from stream_app.errors import AlertTaken, BadOption
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import mask
-from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
+from stream_app.notifications.open_alerts import OpenAlert, alert_of, open_alerts, step_of
 from stream_app.notifications.playbook.measures import CAUSES
 from stream_app.services.runtime.stores import Stores, with_stores
 
@@ -156,7 +156,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
 def act(
     config: LiveConfig,
     alert_id: str,
-    action: tuple[ContactAction, str, bool],
+    action: tuple[AlertAction, str, bool],
     lang: str,
     *,
     until: str = "",
@@ -177,16 +177,16 @@ def act(
     kind, staff, take_over = action
     found, now = with_stores(config, lambda stores: _found(stores, config))
     alert = alert_of(found, alert_id)
-    contact = contact_of(alert, kind, staff, now, take_over=take_over)
+    step = step_of(alert, kind, staff, now, take_over=take_over)
     end = _end(until, now) if until else None
-    contact = msgspec.structs.replace(contact, until=end, **details)
-    Contacts(config).send(contact)
+    step = msgspec.structs.replace(step, until=end, **details)
+    ControlProducer(config).send(step)
     words, console = Translator(lang, "cli"), results()
-    if not with_stores(config, lambda stores: _applied(stores, alert, contact)):
+    if not with_stores(config, lambda stores: _applied(stores, alert, step)):
         console.print(words.text("alerts.pending"))
         return
     local = local_time(end, ZoneInfo(config.shop.zone)) if end else ""
-    values = {"id": alert.note.alert_id, "staff": contact.staff, "outcome": contact.outcome, "until": local}
+    values = {"id": alert.note.alert_id, "staff": step.staff, "outcome": step.outcome, "until": local}
     console.print(Text(words.text(_RESULTS[kind], **values)))
 
 
@@ -204,7 +204,7 @@ async def _now(stores: Stores, config: LiveConfig) -> datetime:
     return from_micros(max([0, *times]))
 
 
-async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
+async def _applied(stores: Stores, alert: OpenAlert, step: AlertStep) -> bool:
     """Wait until the customer's worker has applied an action. Return False on timeout.
 
     Raises AlertTaken if a colleague was faster.
@@ -212,15 +212,15 @@ async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
     until = time.monotonic() + _APPLIED_SECONDS
     while time.monotonic() < until:
         open_now = await open_alerts(stores.states, [alert.partition])
-        now = next((one for one in open_now if one.note.alert_id == contact.alert_id), None)
+        now = next((one for one in open_now if one.note.alert_id == step.alert_id), None)
         if now is None:
-            return contact.action == RESOLVED
+            return step.action == RESOLVED
         work = now.work
-        if work.owner not in {alert.work.owner, contact.staff}:
+        if work.owner not in {alert.work.owner, step.staff}:
             raise AlertTaken(alert_id=alert.note.alert_id, owner=work.owner)
-        if contact.action == ACKED and work.owner == contact.staff and work.snoozed_until is None:
+        if step.action == ACKED and work.owner == step.staff and work.snoozed_until is None:
             return True
-        if contact.until and work.snoozed_until == min(contact.until, now.note.expires_at):
+        if step.until and work.snoozed_until == min(step.until, now.note.expires_at):
             return True
         await asyncio.sleep(_POLL_SECONDS)
     return False

@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "replay": Entry("replay", _LOGS, "Replay a recorded log and report how early churn would have been detected."),
     "uplift": Entry("uplift", _LOGS, "Show what the calls change, from a replay or a live shop's records."),
     "publish": Entry("publish", _LOGS, "Publish a recorded log to Kafka, with its own ticks."),
-    "schema": Entry("schema", _LOGS, "Print the schema of the events."),
+    "schema": Entry("schema", _LOGS, "Print the schema of events, alerts or webhooks."),
     "worker": Entry("services", _SERVICES, "Run a worker: process events, score customers and find alert candidates."),
     "trainer": Entry("services", _SERVICES, "Run the trainer: update the model from labelled decisions."),
     "allocator": Entry("services", _SERVICES, "Run the allocator: open the day's alerts, chosen from all candidates."),

@@ -10,7 +10,11 @@ from stream_app.schema import render
 
 
 def schema(
+    of: Annotated[str, typer.Argument(metavar="[OF]", help="events, alerts or webhook.")] = "events",
     form: Annotated[str, typer.Option("--format", help="json-schema or asyncapi.")] = "json-schema",
 ) -> None:
-    """Print the schema of the events."""
-    typer.echo(render(form), nl=False)
+    """Print the schema of the events, of the alerts on Kafka, or of a webhook's body.
+
+    The AsyncAPI document contains events and alerts.
+    """
+    typer.echo(render(form, of), nl=False)

@@ -14,6 +14,7 @@ from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.customers.codec.states import decode_customers
+from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
 from stream_app.core.partition.progress import Summary, decode_summary
 from stream_app.core.state.vector import EMPTY, SLOTS, TIME_SLOTS
@@ -93,6 +94,7 @@ def _content(stored: StoredCustomer) -> dict[str, Any]:
         "probability": None if math.isnan(stored.score) else round(stored.score, 4),
         "next_decision": iso_time(customer.due) if customer.due else None,
         "alert": customer.alert.alert_id if customer.alert else None,
+        "opted_out_at": iso_time(customer.consent) if has_opted_out(customer.consent) else None,
         "stored_bytes": stored.stored_bytes,
         "waiting": [
             {

@@ -22,8 +22,8 @@ from stream_app.config.fields import (
 from stream_app.core.units import DAY_US, SECOND_US
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
-SHOP_TOPICS: Final = ("browsing", "cart", "complaints", "orders")
-INPUTS: Final = (*SHOP_TOPICS, "contacts", "ticks")
+SHOP_TOPICS: Final = ("browsing", "cart", "complaints", "orders", "contacts")
+INPUTS: Final = (*SHOP_TOPICS, "control", "ticks")
 OUTPUTS: Final = ("labelled", "nominations", "scores", "alerts", "dead_letters")
 
 
@@ -35,7 +35,12 @@ class Topics(Section):
     complaints: TopicName = setting("shop.complaints", "Complaints and their handling.", "投诉及其处理事件")
     orders: TopicName = setting("shop.orders", "Orders and their status changes.", "订单及其状态变化")
     contacts: TopicName = setting(
-        "shop.contacts", "Messages to customers and actions on alerts.", "对客户的触达与对预警的处理"
+        "shop.contacts", "Messages of the shop's tools to customers, and consent.", "商家工具对客户的触达与客户的退订"
+    )
+    control: TopicName = setting(
+        "shop.control",
+        "Opened alerts and actions on alerts. Written by the services only.",
+        "预警的开启与处理，只由本系统写入",
     )
     ticks: TopicName = setting("shop.ticks", "Ticks, which advance event time in quiet partitions.", "时间刻度")
     labelled: TopicName = setting("shop.labelled", "Labelled decisions for the trainer.", "供训练用的带标签样本")

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+# Role of an outbox record's topic as stored by an earlier release -> current role
+ROLES: Final = {"contacts": "control"}  # before 0.3, alerts were opened through the contacts topic
+
 Class = tuple[str, str]  # module, name
 
 # --- models -----------------------------------------------------------------------------------------------------------

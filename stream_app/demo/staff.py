@@ -18,12 +18,12 @@ from typing import Final, Literal
 import msgspec
 import xxhash
 
-from stream_app.adapters.kafka.contacts import Contacts
+from stream_app.adapters.kafka.control import ControlProducer
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, AlertNote
-from stream_app.core.messages.schema import Contact
+from stream_app.core.messages.schema import AlertStep
 from stream_app.core.units import from_micros
-from stream_app.notifications.open_alerts import OpenAlert, contact_of, open_alerts
+from stream_app.notifications.open_alerts import OpenAlert, open_alerts, step_of
 from stream_app.services.runtime.stores import with_stores
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
@@ -105,7 +105,7 @@ class Staff:
         self._seed = seed
         self._sent: set[tuple[str, str]] = set()  # (alert, action) already sent; the store shows them a moment later
 
-    def work(self, alerts: Iterable[OpenAlert], now: datetime) -> Iterator[Contact]:
+    def work(self, alerts: Iterable[OpenAlert], now: datetime) -> Iterator[AlertStep]:
         """Yield the due actions on open alerts."""
         for one in alerts:
             note, truth_of_customer = one.note, self._truths.get(one.note.customer_id)
@@ -113,12 +113,12 @@ class Staff:
             if truth_of_customer is None or one.work.owner not in {"", case.owner}:
                 continue  # somebody is handling it with `stream-app alerts`
             if now >= case.acked_at and not one.work.owner and (note.alert_id, ACKED) not in self._sent:
-                yield contact_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
+                yield step_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
                 self._sent.add((note.alert_id, ACKED))  # after the yield, once the action has been sent
             outcome = outcome_of(case, truth_of_customer, now) if now >= case.resolved_at else None
             if outcome is not None and (note.alert_id, RESOLVED) not in self._sent:
-                contact = contact_of(one, RESOLVED, case.owner, now, take_over=False, event_id=_event(note, RESOLVED))
-                yield msgspec.structs.replace(contact, outcome=outcome[0], cause=outcome[1])
+                step = step_of(one, RESOLVED, case.owner, now, take_over=False, event_id=_event(note, RESOLVED))
+                yield msgspec.structs.replace(step, outcome=outcome[0], cause=outcome[1])
                 self._sent.add((note.alert_id, RESOLVED))
 
 
@@ -135,15 +135,15 @@ def working_staff(config: LiveConfig, shop: ShopSettings, seed: int, now: Callab
     stop = Flag()
 
     def work() -> None:
-        staff, contacts = Staff(truth(shop, seed), seed), Contacts(config)
+        staff, producer = Staff(truth(shop, seed), seed), ControlProducer(config)
         failed = False
         while not stop.wait(_POLL_SECONDS):
             if (at := now()) == 0:
                 continue
             try:
                 alerts = with_stores(config, lambda stores: open_alerts(stores.states, range(config.kafka.partitions)))
-                for contact in staff.work(alerts, from_micros(at)):
-                    contacts.send(contact)
+                for step in staff.work(alerts, from_micros(at)):
+                    producer.send(step)
                     if stop.is_set():
                         break
                 failed = False

@@ -48,7 +48,7 @@ class UnknownCustomer(ChurnMonitorError):
 class StoreBehind(UnusableData):
     """Redis has no data for partition {partition}, but Kafka has record {found} of its outbox. Either redis.prefix is
     new and the topics are not, or Redis has lost its data. Restore any Redis backup; the rest is read again from Kafka.
-    Or start over with new topics for labelled, nominations, alerts, contacts and scores (kafka.topics); the shop's
+    Or start over with new topics for labelled, nominations, alerts, control and scores (kafka.topics); the shop's
     events are then processed again.
     """
 
@@ -56,7 +56,7 @@ class StoreBehind(UnusableData):
 class StoreIncomplete(UnusableData):
     """Redis lacks data of {what}: {problem}. It was deleted, evicted or overwritten, and the rest would give wrong
     results. Restore a backup of the whole Redis, however old; the rest is read again from Kafka. Or start over with a
-    new redis.prefix and new topics for labelled, nominations, alerts, contacts and scores (kafka.topics). Keep
+    new redis.prefix and new topics for labelled, nominations, alerts, control and scores (kafka.topics). Keep
     maxmemory-policy at noeviction.
     """
 

@@ -17,11 +17,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Event, Order, encode
 from stream_app.errors import NotSorted
 
-# Events at the same instant are sorted alphabetically by kind, as when read from the Kafka topics named after them.
-KIND_RANK: Final[dict[type[Event], int]] = {Browsing: 0, Cart: 1, Complaint: 2, Order: 3}
+# Events at the same instant are sorted by kind, as when read from Kafka (decoding.ROLES).
+KIND_RANK: Final[dict[type[Event], int]] = {Contact: 0, Browsing: 1, Cart: 2, Complaint: 3, Order: 4}
 DEFAULT_MEMORY: Final = "512MB"
 BATCH_ROWS: Final = 4_096
 # A whole row group is held in memory, here and in DuckDB, so its rows and bytes are limited. Smaller groups are

@@ -97,6 +97,10 @@ class KpiMetrics(Metrics):
             "complaints", "Complaints, low reviews, return reasons and unsubscribes, by category.", "shop", "category"
         )
 
+        self.contacts = self._counter(
+            "contacts", "Contacts with customers as reported by the shop's tools, by action.", "shop", "action"
+        )
+
         # Alerts
         self.open_alerts = self._gauge_table(
             "open_alerts",
@@ -122,4 +126,5 @@ class KpiMetrics(Metrics):
         self.suppressed = self._counter(
             "alert_candidates_suppressed", "Customers at risk who got no alert, by reason.", "reason"
         )
-        self.suppressed.labels("campaign")
+        for reason in ("campaign", "opted_out"):
+            self.suppressed.labels(reason)

@@ -7,6 +7,7 @@ from typing import Final
 from stream_app.core.alerts.lifecycle import CLOSE_REASONS
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.delivery.records import REASONS, STATES
+from stream_app.core.events.enumerations import ContactAction
 from stream_app.core.events.schema import KINDS
 from stream_app.core.kpis.event_counts import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.kpis.risk_bands import BANDS
@@ -20,17 +21,21 @@ ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other"
 HOLDS: Final = ("trainer", "allocator")  # services for which a partition may wait at a tick
 ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # results of a request to a receiver
 MONTHS: Final = ("current", "previous")  # calendar months on the shop's clock
-SUPPRESSIONS: Final = ("campaign", "capacity", "held_out")  # reasons why no alert was opened for a customer at risk
+# Reasons why no alert was opened for a customer at risk.
+SUPPRESSIONS: Final = ("campaign", "capacity", "held_out", "opted_out")
 NO_FIELD: Final = "none"  # label if no single field is at fault: the record is not JSON
 OTHER_FIELD: Final = "other"
 # Fields for which a record may be rejected. A field name made up by a producer must not become a label value.
-FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in kind.__struct_fields__)})
+FIELDS: Final = frozenset(
+    {"type", "sequence", "opening", *(name for kind in KINDS.values() for name in kind.__struct_fields__)}
+)
 # Combinations of shop, cause and segment per worker; beyond them the segment is `unknown`. One shop has 152 of them,
 # fifty shops could have 7,752, and each one adds microseconds to every scrape.
 MAX_ALERT_SERIES: Final = 1_000
 # The values of all labels with a fixed vocabulary. `shop` has at most MAX_SHOPS values and `other`, `partition` is a
 # number, and the channel file holds at most 20 names for `channel`.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "action": tuple(ContactAction),
     "band": BANDS,
     "category": CATEGORIES,
     "cause": (*CAUSES, FAMILY, "unknown"),

@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from stream_app.core.alerts.staff_actions import WORK, AlertNote, WorkNote, may_act, staff_name
-from stream_app.core.messages.schema import Contact, ContactAction
+from stream_app.core.messages.schema import AlertAction, AlertStep
 from stream_app.errors import AlertTaken, BadOption, NoSuchAlert
 from stream_app.ports import StateStore
 
@@ -80,9 +80,9 @@ def alert_of(alerts: Iterable[OpenAlert], alert_id: str) -> OpenAlert:
     return found[0]
 
 
-def contact_of(
+def step_of(
     alert: OpenAlert, action: str, staff: str, occurred_at: datetime, *, take_over: bool, event_id: str = ""
-) -> Contact:
+) -> AlertStep:
     """Return the record of a staff action on an alert.
 
     Args:
@@ -100,11 +100,11 @@ def contact_of(
         raise BadOption(option="--staff", value=staff, remedy="Give your name.")
     if not may_act(owner, name, take_over=take_over):
         raise AlertTaken(alert_id=alert.note.alert_id, owner=owner)
-    return Contact(
+    return AlertStep(
         event_id=event_id or f"staff-{uuid4().hex}",
         customer_id=alert.note.customer_id,
         occurred_at=occurred_at,
-        action=ContactAction(action),
+        action=AlertAction(action),
         staff=name,
         alert_id=alert.note.alert_id,
         take_over=take_over,

@@ -15,7 +15,7 @@ from stream_app.adapters.kafka.admin import Partition
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusal
 from stream_app.config import LiveConfig, confluent_options
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Event, Order, encode
 from stream_app.core.messages.schema import Tick, encode_message
 from stream_app.errors import NotDelivered
 from stream_app.publish.watermarks import LOG_HEADER, PLACE_BYTES, PLACE_HEADER
@@ -24,6 +24,7 @@ ROLES: Final[dict[type[Event], str]] = {
     Browsing: "browsing",
     Cart: "cart",
     Complaint: "complaints",
+    Contact: "contacts",
     Order: "orders",
 }
 # No compression, because not every consumer of these topics has the codecs.

@@ -1,4 +1,4 @@
-"""AsyncAPI document of the four topics and their events.
+"""AsyncAPI document of the five topics with events, and of the topic with alerts.
 
 Specification: AsyncAPI 3.0.0, with the Kafka bindings 0.5.0.
 """
@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from stream_app import __version__
 from stream_app.core.events.schema import KINDS, MAX_ID_CHARS
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.schema.examples import examples
+from stream_app.schema.outputs import components
 from stream_app.schema.payloads import Schema, payloads
 from stream_app.schema.words import describe, meaning_of_kind
 
@@ -18,6 +22,7 @@ TOPICS: Final = {
     "cart": "shop.cart",
     "order": "shop.orders",
     "complaint": "shop.complaints",
+    "contact": "shop.contacts",
 }
 BINDING: Final = "0.5.0"
 _ABOUT: Final = (
@@ -32,7 +37,7 @@ def asyncapi() -> dict[str, Any]:
 
     >>> document = asyncapi()
     >>> [channel["address"] for channel in document["channels"].values()]
-    ['shop.browsing', 'shop.cart', 'shop.orders', 'shop.complaints']
+    ['shop.browsing', 'shop.cart', 'shop.orders', 'shop.complaints', 'shop.contacts', 'shop.alerts']
     """
     return {
         "asyncapi": "3.0.0",
@@ -43,12 +48,45 @@ def asyncapi() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {kind: _channel(kind) for kind in KINDS},
-        "operations": {f"receive{struct.__name__}": _operation(kind) for kind, struct in KINDS.items()},
-        "components": {
-            "messages": {kind: _message(kind, struct.__name__) for kind, struct in KINDS.items()},
-            "schemas": payloads(),
+        "channels": {**{kind: _channel(kind) for kind in KINDS}, "alert": _ALERT_CHANNEL},
+        "operations": {
+            **{f"receive{struct.__name__}": _operation(kind) for kind, struct in KINDS.items()},
+            "sendAlert": _ALERT_OPERATION,
         },
+        "components": {
+            "messages": {
+                **{kind: _message(kind, struct.__name__) for kind, struct in KINDS.items()},
+                **{name: _alert_message(name, struct.__name__) for name, struct in _ALERTS.items()},
+            },
+            "schemas": payloads() | components(list(_ALERTS.values()), "#/components/schemas/{name}"),
+        },
+    }
+
+
+_ALERTS: Final[dict[str, type[msgspec.Struct]]] = {"alertOpened": AlertOpened, "alertClosed": AlertClosed}
+_ALERT_CHANNEL: Final[Schema] = {
+    "address": "shop.alerts",
+    "title": "shop.alerts",
+    "description": "Alerts that opened or closed. The key is the customer id. The name of the topic is a setting.",
+    "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _ALERTS},
+    "bindings": {"kafka": {"topic": "shop.alerts", "bindingVersion": BINDING}},
+}
+_ALERT_OPERATION: Final[Schema] = {
+    "action": "send",
+    "channel": {"$ref": "#/channels/alert"},
+    "summary": "The churn monitor writes shop.alerts.",
+    "messages": [{"$ref": f"#/channels/alert/messages/{name}"} for name in _ALERTS],
+    "bindings": {"kafka": {"bindingVersion": BINDING}},
+}
+
+
+def _alert_message(name: str, type_name: str) -> Schema:
+    return {
+        "name": name,
+        "title": type_name,
+        "contentType": "application/json",
+        "payload": {"$ref": f"#/components/schemas/{type_name}"},
+        "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": BINDING}},
     }
 
 

@@ -7,8 +7,15 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
-from stream_app.core.events.schema import KINDS, Browsing, Cart, Complaint, Event, Order, encode
+from stream_app.core.events.enumerations import (
+    CartAction,
+    ComplaintAction,
+    ComplaintForm,
+    ContactAction,
+    OrderAction,
+    Page,
+)
+from stream_app.core.events.schema import KINDS, Browsing, Cart, Complaint, Contact, Event, Order, encode
 
 _WHO: Final = {"customer_id": "c-1001", "shop_id": "flagship"}
 _GOODS: Final = {"product_id": "p-77", "category": "tea", "available": True, "price": 128.0}
@@ -45,6 +52,14 @@ _FULL: Final[dict[str, Event]] = {
             "text": "包裹晚到了一天", "rating": 2.0, "channel": "chat", "staff": "wang", "product_id": "p-77",
         },
         Complaint,
+    ),
+    "contact": msgspec.convert(
+        {
+            **_WHO, "event_id": "m-1", "occurred_at": "2026-11-17T10:00:00+08:00", "action": ContactAction.OPENED,
+            "channel": "sms", "measure": "apology_coupon", "campaign": "late-parcels", "alert_id": "al_5f2c",
+            "staff": "li", "note": "第二次联系",
+        },
+        Contact,
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""JSON Schema of the four kinds of events. It accepts what `core.events.schema.decode` accepts.
+"""JSON Schema of the five kinds of events. It accepts what `core.events.schema.decode` accepts.
 
 The structure comes from the event types; the meanings and units of the fields come from `words.py`.
 """
@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from stream_app.core.events.enumerations import ContactAction
 from stream_app.core.events.schema import KINDS, Event
+from stream_app.core.messages.schema import AlertAction
 from stream_app.schema.examples import examples
 from stream_app.schema.words import describe
 
@@ -25,11 +27,11 @@ _ABOUT: Final = (
 
 
 def json_schema() -> Schema:
-    """Return the event schema as JSON Schema, draft 2020-12. An event is one of the four kinds.
+    """Return the event schema as JSON Schema, draft 2020-12. An event is one of the five kinds.
 
     >>> schema = json_schema()
     >>> [one["$ref"] for one in schema["oneOf"]]
-    ['#/$defs/Browsing', '#/$defs/Cart', '#/$defs/Order', '#/$defs/Complaint']
+    ['#/$defs/Browsing', '#/$defs/Cart', '#/$defs/Order', '#/$defs/Complaint', '#/$defs/Contact']
     >>> schema["$defs"]["Cart"]["required"]
     ['type', 'event_id', 'customer_id', 'occurred_at']
     """
@@ -68,10 +70,12 @@ def open_enum(field: msgspec.structs.FieldInfo) -> Schema:
     """Return the schema of an enumeration, which lists the known values but allows any other text."""
     default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     known = {"description": "Known values.", "enum": [member.value for member in field.type]}
-    foreign = {
+    foreign: Schema = {
         "description": "Other spellings are recognized; any other value counts as `other`.",
         "type": "string",
     }
+    if field.type is ContactAction:
+        foreign["not"] = {"description": "Written by the system only.", "enum": list(AlertAction)[:-1]}
     return {"anyOf": [known, foreign], "default": default.value}
 
 

@@ -10,7 +10,7 @@ from typing import Final, Self
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
-from stream_app.core.events.schema import DEFAULT_SHOP, KINDS
+from stream_app.core.events.schema import CUSTOMER_KINDS, DEFAULT_SHOP
 from stream_app.simulate.calendar import SHOP_ZONE, BusyClock
 from stream_app.simulate.vocabulary import ACQUISITION_CHANNELS, CARRIERS, CATEGORIES, REGIONS, STAFF
 
@@ -44,7 +44,7 @@ class ShopSettings:
     start: datetime = DEFAULT_START
     sessions: float = 1.0
     page_views: float = 3.0
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = tuple(CUSTOMER_KINDS)
     shop_id: str = DEFAULT_SHOP
 
     def __post_init__(self) -> None:
@@ -59,8 +59,10 @@ class ShopSettings:
                 raise ValueError(f"{name} must be between {least} and {most}, got {getattr(self, name)}")
         if self.start.tzinfo is None:
             raise ValueError("start needs an offset, for example 2025-01-01T00:00:00+08:00")
-        if not self.kinds or set(self.kinds) - set(KINDS):
-            raise ValueError(f"kinds must be one or more of {', '.join(KINDS)}, got {', '.join(self.kinds) or 'none'}")
+        if not self.kinds or set(self.kinds) - set(CUSTOMER_KINDS):
+            raise ValueError(
+                f"kinds must be one or more of {', '.join(CUSTOMER_KINDS)}, got {', '.join(self.kinds) or 'none'}"
+            )
 
     @classmethod
     def browsing_heavy(cls, customers: int, days: int) -> Self:

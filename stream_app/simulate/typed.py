@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from stream_app.core.arrays import Ints
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
-from stream_app.core.events.schema import KINDS, Event
+from stream_app.core.events.schema import CUSTOMER_KINDS, Event
 from stream_app.simulate.arrays import Table
 from stream_app.simulate.calendar import SHOP_ZONE
 from stream_app.simulate.shop import BLOCK, PRODUCTS, ShopSettings
@@ -41,7 +41,7 @@ PRODUCT_CATEGORIES: Final = tuple(CATEGORIES[number * len(CATEGORIES) // PRODUCT
 NOW: Final = timedelta(0)
 MAYBE: Final = (False, True)
 # Salts by type of id. Row numbers within a block need fewer than 32 bits.
-SALTED: Final = (*KINDS, "session_id", "order_id", "complaint_id")
+SALTED: Final = (*CUSTOMER_KINDS, "session_id", "order_id", "complaint_id")
 SALTS: Final = {name: 0x5851F42D4C957F2D * (number + 1) % 2**64 for number, name in enumerate(SALTED)}
 
 
@@ -113,7 +113,7 @@ class EventMaker:
             "shop_id": [self._shop_id] * len(table),
             **self._columns[kind](table),
         }
-        make, names = KINDS[kind], tuple(columns)
+        make, names = CUSTOMER_KINDS[kind], tuple(columns)
         return [make(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
     def _times(self, milliseconds: Ints) -> list[datetime]:

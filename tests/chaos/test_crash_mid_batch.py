@@ -99,7 +99,7 @@ def test_services_killed_at_every_step_lose_and_duplicate_nothing(tmp_path: Path
         tell(f"{len(came.labels)} labels, {len(came.versions)} versions, {len(came.opened)} alerts")
     # 1. Every planned kill has happened.
     assert killed == planned
-    assert set(came.sent_again) >= {"labelled", "contacts"}
+    assert set(came.sent_again) >= {"labelled", "control"}
     # 2. In this log everything happens.
     assert_worth_it(clean)
     # 3. The outcome is that of the replay.

@@ -20,7 +20,7 @@ from stream_app.core.messages.alerts import AlertMessage, decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.decoding import EVENTS, ROLES, TICKS
 from stream_app.core.messages.outgoing import Outgoing, unpack
-from stream_app.core.messages.schema import AllocationDone, Contact, Tick, decode_message, encode_message
+from stream_app.core.messages.schema import AlertStep, AllocationDone, Tick, decode_control, encode_message
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import restore, snapshot
 from stream_app.core.partition import outbox
@@ -200,8 +200,8 @@ class MemorySystem:
             self._labelled[record.partition].append((sequence, record.payload))
         elif record.topic == "nominations":
             self._nominated[record.partition].append((sequence, record.payload))
-        elif record.topic == "contacts":
-            self.topics.append("contacts", record.partition, record.value, record.key)
+        elif record.topic == "control":
+            self.topics.append("control", record.partition, record.value, record.key)
         elif record.topic == "alerts":
             self.alerts.append(decode_alert(record.payload))
 
@@ -265,15 +265,17 @@ class MemorySystem:
         self._models = {0: self._models[0]}
         self.allocator = self._new_allocator()
         self.allocator.begin(self.allocator_stored)
-        contacts = [
-            [decode_message(record.value or b"") for record in self.topics.of("contacts", number)]
+        messages = [
+            [decode_control(record.value or b"") for record in self.topics.of("control", number)]
             for number in range(self.topics.partitions)
         ]
         done = [
-            [(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, AllocationDone)] for of in contacts
+            [(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, AllocationDone)] for of in messages
         ]
-        contact = max((m.sequence for of in contacts for m in of if isinstance(m, Contact | AllocationDone)), default=0)
-        self.allocator_stored = self.allocator.recover(min(max(of, default=-1) for of in done), contact).position
+        number = max(
+            (m.sequence for of in messages for m in of if isinstance(m, AlertStep | AllocationDone)), default=0
+        )
+        self.allocator_stored = self.allocator.recover(min(max(of, default=-1) for of in done), number).position
 
     def sent_to(self, kind: str) -> list[Outgoing]:
         return [one for one in self.sent if one.topic == kind]

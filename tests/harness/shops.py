@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from stream_app.core.alerts.lifecycle import Alert, AlertClosing, open_alerts
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
-from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ContactAction, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Event, Order
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.experts.expert import Labels, Rows
@@ -68,10 +68,15 @@ def complaint(customer: str, at: int, event_id: str | None = None, **fields: Any
     return Complaint(**_basics(customer, at, event_id), **fields)
 
 
+def contact(customer: str, at: int, action: str = "sent", event_id: str | None = None) -> Contact:
+    """Return a contact, by default a message that was sent."""
+    return Contact(**_basics(customer, at, event_id), action=ContactAction(action))
+
+
 @st.composite
-def some_event(draw: st.DrawFn, at: int, customers: int) -> Event:
+def some_event(draw: st.DrawFn, at: int, customers: int, contacts: bool) -> Event:
     customer = f"c{draw(st.integers(0, customers - 1))}"
-    kind = draw(st.sampled_from(["order", "order", "browsing", "cart", "complaint"]))
+    kind = draw(st.sampled_from(["order", "order", "browsing", "cart", "complaint", *["contact"] * contacts]))
     match kind:
         case "order":
             action = draw(
@@ -82,20 +87,24 @@ def some_event(draw: st.DrawFn, at: int, customers: int) -> Event:
             return browsing(customer, at, category=draw(st.sampled_from([None, "shoes", "hats"])))
         case "cart":
             return cart(customer, at, action=draw(st.sampled_from(CartAction)))
+        case "contact":
+            return contact(customer, at, draw(st.sampled_from(ContactAction)))
         case _:
             case = draw(st.sampled_from(["a", "b", "c"]))
             return complaint(customer, at, action=draw(st.sampled_from(ComplaintAction)), complaint_id=case)
 
 
 @st.composite
-def logs(draw: st.DrawFn, customers: int = 4, max_size: int = 25, start: int = T0) -> list[Event]:
+def logs(
+    draw: st.DrawFn, customers: int = 4, max_size: int = 25, start: int = T0, contacts: bool = False
+) -> list[Event]:
     """Draw a log in order of time, with many gaps equal to the periods of SHOP."""
     special = [0, 1, HOUR_US, DAY_US, SHOP.decide_every, SHOP.horizon, SHOP.horizon + 1, SHOP.active_window]
     gaps = draw(st.lists(st.sampled_from(special) | st.integers(0, 4 * DAY_US), min_size=1, max_size=max_size))
     at, events = start, []
     for gap in gaps:
         at += gap
-        events.append(draw(some_event(at, customers)))
+        events.append(draw(some_event(at, customers, contacts)))
     return events
 
 

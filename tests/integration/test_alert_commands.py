@@ -13,7 +13,7 @@ import pytest
 from stream_app.core.events.enumerations import ComplaintAction
 from stream_app.core.events.schema import encode
 from stream_app.core.messages.alerts import AlertClosed
-from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
+from stream_app.core.messages.schema import AlertAction, AlertOpening, AlertStep, CandidateRecord, encode_message
 from tests.harness.processes import LiveSystem
 from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.processes.outcome import records_of
@@ -29,8 +29,8 @@ def opening(customer: str, at: datetime) -> bytes:
     micros = round(at.timestamp() * 1_000_000)
     candidate = CandidateRecord(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
     told = AlertOpening(f"al_{customer}", micros, micros + 14 * 86_400_000_000, 1, 0.9, candidate)
-    contact = Contact(f"al_{customer}", customer, at, ContactAction.ALERT_OPENED, opening=told)
-    return encode_message(contact)
+    step = AlertStep(f"al_{customer}", customer, at, AlertAction.OPENED, opening=told)
+    return encode_message(step)
 
 
 def command(live: LiveSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -109,7 +109,7 @@ def test_an_alert_is_acknowledged_refused_to_others_snoozed_and_resolved(make: M
     now = datetime.now(UTC)
     worker = live.start("worker")
     produce(live, "orders", orders_at(now - timedelta(hours=2), len(NAMES)))
-    produce(live, "contacts", [(name.encode(), opening(name, now - timedelta(hours=1)), []) for name in NAMES])
+    produce(live, "control", [(name.encode(), opening(name, now - timedelta(hours=1)), []) for name in NAMES])
     live.wait("the alerts are open", lambda: len(listed(live)) == len(NAMES), SECONDS)
     # 1. Taken on, and refused to a colleague.
     taken = command(live, "ack", "al_c0000", "--staff", "li")

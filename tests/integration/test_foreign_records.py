@@ -16,15 +16,16 @@ import pytest
 from confluent_kafka import Producer
 
 from stream_app.config import PORT_OFFSETS, Topics, confluent_options
+from stream_app.core.events.schema import encode
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.outgoing import pack
 from stream_app.core.messages.schema import (
+    AlertAction,
     AlertOpening,
+    AlertStep,
     AllocationDone,
     CandidateRecord,
-    Contact,
-    ContactAction,
     Tick,
     encode_message,
 )
@@ -33,6 +34,7 @@ from tests.harness.processes import LiveSystem
 from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port
+from tests.harness.shops import contact
 from tests.integration.test_outgoing_records import limit
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce
 
@@ -167,12 +169,12 @@ def test_a_worker_dead_letters_what_it_cannot_use_and_continues(make: Make) -> N
     produce(live, "orders", orders)
     at = (now - timedelta(days=1) - EPOCH) // MICROSECOND
     told = AlertOpening("al", at, at + 1, 1, 0.9, CandidateRecord("c0001", 0.9, 0.9, 10.0, 3.0, None, 0, 0))
-    contact = encode_message(Contact("al", "c0001", EPOCH + at * MICROSECOND, ContactAction.ALERT_OPENED, opening=told))
+    step = encode_message(AlertStep("al", "c0001", EPOCH + at * MICROSECOND, AlertAction.OPENED, opening=told))
     far = str(1 << 62).encode()
     bad = [
         *FOREIGN,
-        contact.replace(f'"opened_at":{at}'.encode(), b'"opened_at":' + far),
-        contact.replace(b'"rank":1', b'"rank":0'),
+        step.replace(f'"opened_at":{at}'.encode(), b'"opened_at":' + far),
+        step.replace(b'"rank":1', b'"rank":0'),
         encode_message(AllocationDone(EPOCH + at * MICROSECOND)).replace(b"}", b',"sequence":' + far + b"}"),
         b'{"type":"contact","event_id":"  ","customer_id":"c0001","occurred_at":"2024-05-01T00:00:00Z"}',
         b'{"type":"contact","event_id":"e","customer_id":"c0001","occurred_at":"9999-12-31T23:59:59-14:00"}',
@@ -183,7 +185,16 @@ def test_a_worker_dead_letters_what_it_cannot_use_and_continues(make: Make) -> N
         b'{"type":"order","event_id":"x","customer_id":"   ","occurred_at":"2024-05-01T00:00:00Z"}',
         b'{"type":"order","event_id":"x","customer_id":"k","occurred_at":"1970-01-01T00:00:00Z"}',
     ]
-    sent = put(live, "contacts", *bad) + put(live, "ticks", *ticks) + put(live, "orders", *events)
+    contacts = [
+        *FOREIGN,
+        step,  # what only the allocator may say
+        encode_message(AllocationDone(EPOCH + at * MICROSECOND, 10**9)),
+        step.replace(b'"alert_step"', b'"contact"'),
+        encode(contact("c0001", at)).replace(b"}", b',"sequence":1000000000}'),
+        encode_message(Tick(EPOCH + at * MICROSECOND, nominates=True, waits=True)),
+    ]
+    sent = put(live, "control", *bad) + put(live, "contacts", *contacts)
+    sent += put(live, "ticks", *ticks) + put(live, "orders", *events)
     put(live, "ticks", encode_message(Tick(EPOCH + at * MICROSECOND, 999_999)))  # this version does not exist
     worker = live.start("worker")
     live.wait("all is worked off", live.done, SECONDS)

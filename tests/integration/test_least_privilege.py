@@ -11,12 +11,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # it says so at run time only
     AclBinding,
     AclBindingFilter,
@@ -324,7 +326,7 @@ DENIED = [
     ),
     ("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer", "Read on the group churn-trainer"),
     ("trainer", AclOperation.DESCRIBE, ResourceType.TOPIC, "shop.labelled", "Describe on the topic shop.labelled"),
-    ("allocator", AclOperation.READ, ResourceType.TOPIC, "shop.contacts", "Read on the topic shop.contacts"),
+    ("allocator", AclOperation.READ, ResourceType.TOPIC, "shop.control", "Read on the topic shop.control"),
     ("allocator", AclOperation.READ, ResourceType.GROUP, "churn-allocator", "Read on the group churn-allocator"),
     ("notifier", AclOperation.READ, ResourceType.TOPIC, "shop.alerts", "Read on the topic shop.alerts"),
 ]
@@ -363,7 +365,7 @@ def test_a_right_that_is_revoked_at_runtime_ends_the_service_and_is_named(secure
 
 def test_a_producer_without_any_write_right_is_reported(secured: Secured) -> None:
     with ExitStack() as stack:
-        for topic in ("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead-letters"):
+        for topic in ("ticks", "labelled", "nominations", "scores", "alerts", "dead-letters"):
             denied = secured.denied("worker", AclOperation.WRITE, ResourceType.TOPIC, f"shop.{topic}")
             stack.enter_context(denied)
         assert "denies IdempotentWrite" in ended(secured, "worker")
@@ -397,6 +399,22 @@ def test_a_denied_right_in_redis_ends_the_service_and_is_named(
     assert "stream-app acls redis" in said
 
 
+def test_only_the_services_and_the_staff_may_write_control_messages(secured: Secured) -> None:
+    tried: dict[str, int] = {}
+    for user in ("publish", "worker", "trainer", "notifier"):
+        refusals: list[Any] = []
+        options = {"enable.idempotence": False, "log_level": 0, "on_delivery": partial(_note, refusals)}
+        producer = Producer({**secured.kafka.client(f"churn-{user}"), **options})
+        producer.produce("shop.control", b"{}")
+        assert producer.flush(30) == 0
+        tried[user] = refusals[0].code() if refusals[0] else 0
+    assert tried == dict.fromkeys(tried, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+
+def _note(refusals: list[Any], error: Any, _: object) -> None:
+    refusals.append(error)
+
+
 def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
     topic = ResourceType.TOPIC
     with secured.denied("operator", AclOperation.DESCRIBE, topic, "shop.scores"):
@@ -412,13 +430,13 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
     with secured.denied("publish", AclOperation.WRITE, topic, "shop.browsing"):
         assert "denies Write on the topic shop.browsing" in refused(secured, *publish, **another)
     with ExitStack() as stack:
-        for name in ("browsing", "cart", "complaints", "orders", "ticks"):
+        for name in ("browsing", "cart", "complaints", "orders", "contacts", "ticks"):
             stack.enter_context(secured.denied("publish", AclOperation.WRITE, topic, f"shop.{name}"))
         assert "denies IdempotentWrite" in refused(secured, *publish, **another)
     listed = secured.run("operator", "alerts", "list", "--json")
     ack = ("alerts", "ack", json.loads(listed.splitlines()[0])["alert_id"], "--staff", "Li Na", "--take-over")
-    with secured.denied("operator", AclOperation.WRITE, topic, "shop.contacts"):
-        assert "denies Write on the topic shop.contacts" in refused(secured, "operator", *ack)
+    with secured.denied("operator", AclOperation.WRITE, topic, "shop.control"):
+        assert "denies Write on the topic shop.control" in refused(secured, "operator", *ack)
     wrong = {"STREAM_APP_KAFKA__SECURITY__PASSWORD": "wrong-word"}
     assert "Kafka refuses the login" in refused(secured, "operator", "topics", "check", **wrong)
     assert "Kafka refuses the login" in refused(secured, "operator", *ack, **wrong)

@@ -217,9 +217,9 @@ def test_a_worker_keeps_refused_records_and_continues_once_the_topic_is_fixed(ma
     assert worker.stop() == 0
 
 
-def test_an_allocator_keeps_its_contacts_and_continues_once_the_topic_is_fixed(make: Make) -> None:
+def test_an_allocator_keeps_its_control_messages_and_continues_once_the_topic_is_fixed(make: Make) -> None:
     live = make({"health.port": str(free_port()), "kafka.check_topics": "false", "health.watchdog_after": "3s"})
-    limit(live, "contacts", max_message_bytes=50)
+    limit(live, "control", max_message_bytes=50)
     moments = [_micros(datetime.now(UTC) - timedelta(days=days)) for days in (3, 2)]
     producer = Producer(confluent_options(live.config.kafka))
 
@@ -233,15 +233,15 @@ def test_an_allocator_keeps_its_contacts_and_continues_once_the_topic_is_fixed(m
     nominate(1, moments[0])
     allocator = live.start("allocator")
     live.wait("it is told", lambda: refused(live, "allocator"), SECONDS)
-    assert live.config.kafka.topics.contacts in checks(live, "allocator")["relayed"]["reason"]
+    assert live.config.kafka.topics.control in checks(live, "allocator")["relayed"]["reason"]
     assert allocator.stop() == 0  # it stops without delay
     allocator = live.start("allocator")
     live.wait("it is told again", lambda: refused(live, "allocator"), SECONDS)
     nominate(2, moments[1])
     time.sleep(10.0)  # three times as long as the watchdog waits
     assert allocator.running
-    limit(live, "contacts", max_message_bytes=1_048_588)
-    live.wait("both are told", lambda: [len(of) for of in messages_of(live, "contacts").values()] == [2, 2], SECONDS)
+    limit(live, "control", max_message_bytes=1_048_588)
+    live.wait("both are told", lambda: [len(of) for of in messages_of(live, "control").values()] == [2, 2], SECONDS)
     live.wait("it is well", lambda: checks(live, "allocator")["relayed"]["ok"], SECONDS)
     assert allocator.stop() == 0
 
@@ -357,7 +357,7 @@ def test_murmur2_random_is_correct(make: Make) -> None:
     live.wait("all is worked off and relayed", lambda: relayed(live), SECONDS)
     live.wait("it is ready", lambda: get(live, "/readyz")[0] == 200, SECONDS)
     assert number_of(get(live, "/metrics")[1], "churn_records_misplaced_total", topic="orders") == 0
-    assert "All 11 topics" in live.run("topics", "check")
+    assert "All 12 topics" in live.run("topics", "check")
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.topics import create_topics
 from stream_app.config import LiveConfig, Topics, load_config
-from stream_app.core.events.schema import Event, decode, encode
-from stream_app.core.messages.schema import Tick, decode_message, encode_message
+from stream_app.core.events.schema import Contact, Event, Rejected, decode, encode
+from stream_app.core.messages.schema import Tick, decode_tick, encode_message
 from stream_app.errors import NoBroker, NotDelivered, OtherLog
 from stream_app.ingest import LogFormat, open_log
 from stream_app.publish import Request, Summary, publish_log, speed_factor
@@ -138,10 +138,16 @@ def shop(new_shop: Callable[[], Shop]) -> Shop:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Provide a log of about 16,000 events over 90 days."""
+    """Provide a log of about 16,000 events over 90 days, and contacts with some of the customers."""
     path = tmp_path_factory.mktemp("publish") / "shop.jsonl"
-    with path.open("wb") as file:
+    with path.open("w+b") as file:
         write_log(ShopSettings(customers=1000, days=90), 3, file)
+        file.seek(0)
+        for place, line in enumerate(file.readlines()[::20]):
+            event = decode(line)
+            assert not isinstance(event, Rejected)
+            sent = Contact(event_id=f"m{place}", customer_id=event.customer_id, occurred_at=event.occurred_at)
+            file.write(encode(sent) + b"\n")
     return path
 
 
@@ -193,7 +199,7 @@ def expected(
 
 
 def tick_of(value: bytes) -> Tick:
-    tick = decode_message(value)
+    tick = decode_tick(value)
     assert isinstance(tick, Tick)
     return tick
 
@@ -352,7 +358,7 @@ def test_an_open_end_can_be_closed_later(shop: Shop, short_log: Path, tmp_path: 
     assert summary.sent == PARTITIONS
     assert shop.contents() == expected(shop, short_log, tmp_path)
     (_, value, _) = shop.contents()["ticks", 0][-1]
-    tick = decode_message(value)
+    tick = decode_tick(value)
     assert isinstance(tick, Tick)
     assert (tick.complete, tick.learns, tick.waits, tick.nominates) == (True, True, True, False)
 
@@ -490,7 +496,7 @@ def test_future_and_unreadable_events_are_reported_and_not_published(shop: Shop,
     now = datetime.now(UTC)
     for (role, _), records in shop.contents().items():
         for _, value, _ in records:
-            happened = decode_message(value) if role == "ticks" else decode(value)
+            happened = decode_tick(value) if role == "ticks" else decode(value)
             assert isinstance(happened, Tick | Event)
             assert happened.occurred_at < now
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from stream_app.adapters.kafka.topics import create_topics
-from stream_app.core.messages.schema import Tick, decode_message
+from stream_app.core.messages.schema import Tick, decode_tick
 from stream_app.publish.schedule import steps
 from stream_app.simulate import ShopSettings, simulate
 from tests.integration.test_publish import COMMAND, PARTITIONS, Shop
@@ -76,7 +76,7 @@ def test_stops_and_kills_do_not_change_the_result(shop: Shop) -> None:
         places = [place for _, _, place in records]
         assert places == sorted(set(places))
     for number in range(PARTITIONS):
-        values = [decode_message(value) for _, value, _ in contents["ticks", number]]
+        values = [decode_tick(value) for _, value, _ in contents["ticks", number]]
         assert values == [step for step in stream if isinstance(step, Tick)]
 
 

@@ -64,7 +64,7 @@ def configs_of(admin: KafkaAdminClient, name: str) -> dict[str, str]:
 def test_all_topics_are_created_alike_and_only_once(config: LiveConfig, admin: KafkaAdminClient) -> None:
     made = create_topics(config)
     assert made == list(config.kafka.topics.of(*INPUTS, *OUTPUTS).values())
-    assert [len(topic["partitions"]) for topic in admin.describe_topics(made)] == [3] * 11
+    assert [len(topic["partitions"]) for topic in admin.describe_topics(made)] == [3] * 12
     orders, scores = (configs_of(admin, name) for name in config.kafka.topics.of("orders", "scores").values())
     assert orders["message.timestamp.type"] == scores["message.timestamp.type"] == "LogAppendTime"
     assert (orders["retention.ms"], scores["retention.ms"]) == (str(90 * 86_400_000), str(30 * 86_400_000))
@@ -152,6 +152,7 @@ def test_every_mismatch_is_reported_with_its_remedy(case: str, config: LiveConfi
         ("labelled", 999_999, Severity.ERROR),
         ("nominations", 10_000, Severity.ERROR),
         ("contacts", 10_000, Severity.ERROR),
+        ("control", 10_000, Severity.ERROR),
         ("dead_letters", 10_000, Severity.WARNING),
         ("scores", 10_000, Severity.WARNING),
         ("alerts", 10_000, Severity.WARNING),
@@ -199,11 +200,11 @@ def test_an_unreachable_broker_is_a_product_error() -> None:
 def test_the_commands_create_and_check(environ: dict[str, str], config: LiveConfig) -> None:
     missing = run(environ, "topics", "check")
     assert missing.returncode == 1
-    assert missing.stderr.count("stream-app topics create") == 11
+    assert missing.stderr.count("stream-app topics create") == 12
     assert "Workers do not start" in missing.stderr
     created = run(environ, "topics", "create")
     assert created.returncode == 0, created.stderr
-    assert "All 11 topics are valid, with 3 partitions each." in created.stderr
+    assert "All 12 topics are valid, with 3 partitions each." in created.stderr
     assert "All topics exist." in run(environ, "topics", "create").stderr
     assert run(environ, "topics", "check").returncode == 0
 
@@ -229,7 +230,7 @@ def stray(partitions: int) -> tuple[str, bytes]:
 def test_bad_batches_hide_nothing_from_the_check(case: str, environ: dict[str, str], config: LiveConfig) -> None:
     create_topics(config)
     topics = config.kafka.topics
-    for name in topics.of(*SHOP_TOPICS, "contacts").values():
+    for name in topics.of(*SHOP_TOPICS).values():
         for number in range(3):
             assert raw_kafka.send(config.kafka.bootstrap, name, number, BAD[case]) == 0
     done = run(environ, "topics", "check")
@@ -275,4 +276,4 @@ def test_the_names_of_the_topics_are_those_of_the_schema() -> None:
         subprocess.run([COMMAND, "schema", "--format", "asyncapi"], capture_output=True, check=True).stdout
     )
     addresses = {channel["address"] for channel in document["channels"].values()}
-    assert addresses == set(Topics().of("browsing", "cart", "orders", "complaints").values())
+    assert addresses == set(Topics().of(*SHOP_TOPICS, "alerts").values())

@@ -151,13 +151,13 @@ def test_a_worker_skips_bad_batches_and_bombs_and_loses_nothing_else(make: Make)
     assert worker.stop() == 0
 
 
-@pytest.mark.parametrize("role", ["labelled", "contacts"])
+@pytest.mark.parametrize("role", ["labelled", "control"])
 def test_an_unreadable_end_of_a_topic_does_not_prevent_a_start(make: Make, role: str) -> None:
     live = make()
     topic = getattr(live.config.kafka.topics, role)
     done = (
         encode_message(AllocationDone(occurred_at=START, sequence=0))
-        if role == "contacts"
+        if role == "control"
         else msgspec.msgpack.encode(LabelledBatch())
     )
     sent = [record(index, done, None, [(b"sequence", b"%d" % (5 + index))]) for index in range(2)]
@@ -179,18 +179,18 @@ def test_an_unreadable_end_of_a_topic_does_not_prevent_a_start(make: Make, role:
 def test_an_allocator_looks_beyond_unreadable_batches(make: Make) -> None:
     """Its last marker is further back than it first looks, and unreadable batches hide how far."""
     live = make()
-    topic = live.config.kafka.topics.contacts
+    topic = live.config.kafka.topics.control
     assert last_of_allocator(live.config, topic, 0) == (0, 0, -1)
     done = encode_message(AllocationDone(occurred_at=START, sequence=7))
-    assert raw(live, "contacts", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
+    assert raw(live, "control", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
     for _ in range(20):
-        assert raw(live, "contacts", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
+        assert raw(live, "control", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
     assert last_of_allocator(live.config, topic, 0) == (5, 7, FIRST)
 
 
 def last(live: LiveSystem, topic: str) -> int:
     """Return the sequence number of an outbox's last record on a topic."""
-    if topic == live.config.kafka.topics.contacts:
+    if topic == live.config.kafka.topics.control:
         return last_of_allocator(live.config, topic, 0)[0]
     return last_sequence(live.config, 0)
 

@@ -18,6 +18,7 @@ from confluent_kafka import Producer
 
 from stream_app.config import Topics, confluent_options
 from stream_app.core.model.signature import verify
+from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.services.runtime.stores import Stores
 from tests.harness.processes import LiveSystem, Outcome, outcome_of
 from tests.harness.processes.outcome import messages_of, outcome_in_redis
@@ -32,6 +33,7 @@ from tests.harness.stored import (
 FIXTURES = Path(__file__).parents[1] / "data" / "upgrade"
 RELEASES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "facts.json").exists())
 SECONDS = 180.0
+LEFT = b"left in the outbox"  # reason of a dead letter in the outbox of the fixture
 SERVICES = ("trainer", "allocator", "worker", "notifier")
 
 
@@ -128,7 +130,7 @@ def test_the_services_continue_as_the_earlier_release_did(
     # 2. Records that a killed process left in the outbox are sent.
     live.wait("the outboxes are empty", live.done, SECONDS)
     messages = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
-    assert [one["kafka_dlt-exception-message"] for one in messages] == [b"left in the outbox"]
+    assert [one["kafka_dlt-exception-message"] for one in messages] == [LEFT]
     # 3. A closed channel is open again, as requested; dead deliveries can be redriven.
     live.run("deliveries", "redrive", "--all")
     live.wait("nothing is dead", lambda: not live.redis.scard(_key(live, "dead")), SECONDS)
@@ -143,6 +145,61 @@ def test_the_services_continue_as_the_earlier_release_did(
     for name in after:
         assert found[name] == after[name], name
     assert min(len(after[name]) for name in ("labels", "opened", "closed", "versions")) > 0
+
+
+def test_alerts_and_actions_that_wait_on_the_contacts_topic_are_applied(live: LiveSystem, folder: Path) -> None:
+    keyspace = read_packed(folder / "keyspace.msgpack.xz")["keys"]
+    number, position = 0, json.loads(entries_of(keyspace, "{p0}:meta")[b"position"])
+    at = position["cursor"][0]
+    open_now = {one["customer_id"] for one in json.loads("[" + ",".join(_alerts(live).splitlines()) + "]")}
+    names = [name.decode() for name in entries_of(keyspace, f"{{p{number}}}:states")]
+    name = next(one for one in names if one not in open_now)
+    produce = Producer({**confluent_options(live.config.kafka), "linger.ms": 0})
+    topic, sequence = live.config.kafka.topics.contacts, 10**6
+    for value in (
+        _opening(name, at, sequence),
+        _step(name, at, "episode_acked", alert_id="al_waiting", staff="li"),
+        _contact(name, at),
+    ):
+        produce.produce(topic, value, name, number)
+    assert produce.flush(30) == 0
+    worker = live.start("worker")
+    live.wait("they are applied", live.done, SECONDS)
+    (alert,) = [one for one in map(json.loads, _alerts(live).splitlines()) if one["alert_id"] == "al_waiting"]
+    assert (alert["customer_id"], alert["owner"]) == (name, "li")
+    # Nobody may write there what only the system may say, once the upgraded worker has started.
+    produce.produce(topic, _step(name, at + 1, "episode_resolved", alert_id="al_waiting", staff="eve"), name, number)
+    assert produce.flush(30) == 0
+    live.wait("it is a dead letter", lambda: _dead_letters(live) == [b"action"], SECONDS)
+    assert "al_waiting" in _alerts(live)
+    assert worker.stop() == 0
+
+
+def _alerts(live: LiveSystem) -> str:
+    return live.run("alerts", "list", "--all", "--json")
+
+
+def _dead_letters(live: LiveSystem) -> list[Any]:
+    found = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
+    return [one["kafka_dlt-exception-field"] for one in found if one["kafka_dlt-exception-message"] != LEFT]
+
+
+def _contact(customer: str, at: int, **fields: Any) -> bytes:
+    """Return a contact as release 0.1.1 wrote it."""
+    when = (EPOCH + at * MICROSECOND).isoformat()
+    head = {"type": "contact", "event_id": f"e-{len(fields)}-{at}", "customer_id": customer, "occurred_at": when}
+    return json.dumps(head | fields).encode()
+
+
+def _step(customer: str, at: int, action: str, **fields: Any) -> bytes:
+    return _contact(customer, at, action=action, **fields)
+
+
+def _opening(customer: str, at: int, sequence: int) -> bytes:
+    nominee = {"customer": customer, "rank_value": 0.9, "probability": 0.9, "monthly_worth": 10.0, "silent_days": 3.0}
+    nominee |= {"usual_gap_days": None, "source": 0, "version": 0}
+    alert = {"alert_id": "al_waiting", "opened_at": at, "expires_at": at + DAY_US, "rank": 1, "bar": 0.5}
+    return _step(customer, at, "episode_opened", sequence=sequence, opening={**alert, "nominee": nominee})
 
 
 def test_commands_read_what_was_stored(live: LiveSystem, folder: Path) -> None:

@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[att
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import Tick, decode_message
+from stream_app.core.messages.schema import Tick, decode_tick
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.partition.progress import Summary
@@ -275,7 +275,7 @@ WALL = {
 def ticks_of(live: LiveSystem) -> list[list[Tick]]:
     """Return all ticks so far, by partition."""
     found = messages_of(live, "ticks")
-    ticks = [[decode_message(message.value()) for message in found[number]] for number in range(PARTITIONS)]
+    ticks = [[decode_tick(message.value()) for message in found[number]] for number in range(PARTITIONS)]
     assert all(isinstance(tick, Tick) for of in ticks for tick in of)
     return ticks  # type: ignore[return-value]
 

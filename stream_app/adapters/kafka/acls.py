@@ -36,15 +36,15 @@ class Needs:
 NEEDS: Final = {
     "worker": Needs(
         reads=(*INPUTS, "labelled", "nominations", "scores"),
-        writes=("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead_letters"),
+        writes=("ticks", "labelled", "nominations", "scores", "alerts", "dead_letters"),
     ),
     "trainer": Needs(checks=("labelled",), reads=("labelled",), writes=("dead_letters",)),
-    "allocator": Needs(reads=("nominations", "contacts"), writes=("alerts", "contacts", "dead_letters")),
+    "allocator": Needs(reads=("nominations", "control"), writes=("alerts", "control", "dead_letters")),
     "notifier": Needs(reads=("alerts",), writes=("dead_letters",)),
     "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED, groups=""),
-    "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "contacts"), groups=""),
+    "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "control"), groups=""),
     # topics check, which reads the last records of the shop, and alerts ack, snooze, resolve
-    "operator": Needs(reads=(*SHOP_TOPICS, "contacts"), writes=("contacts",), groups=""),
+    "operator": Needs(reads=SHOP_TOPICS, writes=("control",), groups=""),
     "accept": Needs(groups=""),  # topics accept
     "topics": Needs(creates=_ALL, groups=""),  # topics create
 }

@@ -26,7 +26,7 @@ from stream_app.config import LiveConfig, client_options
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates, decode_labelled, decode_scored, read_message
 from stream_app.core.messages.outgoing import sequence_of
-from stream_app.core.messages.schema import AllocationDone, Contact, decode_message
+from stream_app.core.messages.schema import AlertStep, AllocationDone, decode_control
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.partition.outbox import LABELLED, NOMINATIONS, SCORES
 from stream_app.core.units import micros
@@ -53,12 +53,12 @@ class LastSent(NamedTuple):
 
     Attributes:
         sequence: highest sequence number of its outbox.
-        contact: highest contact number that it has used in the partition.
+        control: highest number that it has used in the control messages of the partition.
         moment: time of the latest allocation round, in microseconds; -1 if there is none.
     """
 
     sequence: int
-    contact: int
+    control: int
     moment: int
 
 
@@ -83,20 +83,20 @@ def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BAC
 
 
 def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSent:
-    """Return the last records that the allocator has sent to a partition of the contacts topic. Raises NoBroker."""
+    """Return the last records that the allocator has sent to a partition of the control topic. Raises NoBroker."""
     look_back = _LOOK_BACK
     while True:
-        sequences, contacts, moment = list[int](), list[int](), -1
+        sequences, numbers, moment = list[int](), list[int](), -1
         records, whole = _readable(config, [topic], partition, look_back)
         for record in records:
-            message = decode_message(record.value or b"")
-            if isinstance(message, AllocationDone) or (isinstance(message, Contact) and message.opening is not None):
+            message = decode_control(record.value or b"")
+            if isinstance(message, AllocationDone) or (isinstance(message, AlertStep) and message.opening is not None):
                 sequences.append(sequence_of(record.headers))
-                contacts.append(message.sequence)
+                numbers.append(message.sequence)
             if isinstance(message, AllocationDone):
                 moment = max(moment, micros(message.occurred_at))
-        if moment >= 0 or whole:  # otherwise contacts from the shop's own tools may hide them
-            return LastSent(highest(sequences), highest(contacts), moment)
+        if moment >= 0 or whole:  # otherwise actions of the staff may hide them
+            return LastSent(highest(sequences), highest(numbers), moment)
         look_back *= _FURTHER
 
 

@@ -15,12 +15,10 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.topics import Mismatch, Severity
 from stream_app.config import SHOP_TOPICS, LiveConfig
 from stream_app.core.events.schema import Rejected, decode
-from stream_app.core.messages.schema import Contact, decode_message
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.partition.placement import KEY_REMEDY, PARTITIONER_REMEDY
 
 LOOK_BACK: Final = 200  # records per partition
-_CONTACTS: Final = "contacts"
 _ALL, _OTHER_KEY, _SAME_KEY = "all", "the key is not customer_id", "the partitioner is not murmur2"
 _REMEDIES: Final = {
     _OTHER_KEY: (
@@ -45,24 +43,24 @@ def check_placement(config: LiveConfig, without: Collection[str] = ()) -> list[M
     Raises:
         NoBroker: Kafka does not answer.
     """
-    topics = config.kafka.topics.of(*SHOP_TOPICS, _CONTACTS)
-    roles = {name: role for role, name in topics.items() if name not in without}
-    found: dict[str, Counter[str]] = {name: Counter() for name in roles}
+    names = [name for name in config.kafka.topics.of(*SHOP_TOPICS).values() if name not in without]
+    found: dict[str, Counter[str]] = {name: Counter() for name in names}
 
     def take(tp: TP, taken: list[Taken]) -> None:
         for record in taken:
             if not isinstance(record, Unreadable):
-                _count(found[tp.topic], record, roles[tp.topic], config.kafka.partitions)
+                _count(found[tp.topic], record, config.kafka.partitions)
 
-    tps = [TP(name, number) for name in roles for number in range(config.kafka.partitions)]
+    tps = [TP(name, number) for name in names for number in range(config.kafka.partitions)]
     read_last(config, tps, LOOK_BACK, take)
     return [mismatch for topic, counts in found.items() for mismatch in _mismatches(topic, counts)]
 
 
-def _count(counts: Counter[str], record: ConsumerRecord, role: str, partitions: int) -> None:
-    customer = _customer_of(role, record.value or b"")
-    if customer is None:
+def _count(counts: Counter[str], record: ConsumerRecord, partitions: int) -> None:
+    event = decode(record.value or b"")
+    if isinstance(event, Rejected):
         return
+    customer = event.customer_id
     counts[_ALL] += 1
     if partition_of(customer, partitions) != record.partition:
         counts[_SAME_KEY if record.key == customer.encode("utf-8", "surrogatepass") else _OTHER_KEY] += 1
@@ -73,11 +71,3 @@ def _mismatches(topic: str, counts: Counter[str]) -> Iterator[Mismatch]:
         if counts[why]:
             problem = f"has {counts[why]} of its last {counts[_ALL]} records in a partition other than their customer's"
             yield Mismatch(topic, Severity.WARNING, f"{problem}: {why}", f"{remedy} {_AFTERWARDS}")
-
-
-def _customer_of(role: str, value: bytes) -> str | None:
-    """Return the customer of a record, or None if it has no customer or the allocator chose its partition."""
-    item = decode_message(value) if role == _CONTACTS else decode(value)
-    if isinstance(item, Rejected) or (isinstance(item, Contact) and item.sequence):
-        return None
-    return getattr(item, "customer_id", None)

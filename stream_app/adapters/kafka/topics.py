@@ -28,6 +28,7 @@ _NEEDED_BYTES: Final = {
     "labelled": 1_000_000,
     "nominations": 1_000_000,
     "contacts": 65_536,
+    "control": 65_536,
     "ticks": 65_536,
     "scores": 1_000_000,
     "alerts": 65_536,

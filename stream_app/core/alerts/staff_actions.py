@@ -1,8 +1,8 @@
 """Staff actions on alerts and urgent cases: acknowledge, snooze or resolve.
 
-Actions arrive as contacts on `shop.contacts`. The customer's partition applies them in order, so an alert never has two
-owners. Actions that are not allowed are ignored here; `stream-app alerts` rejects them with an error message before
-sending them.
+Actions arrive as steps of alerts on `shop.control`. The customer's partition applies them in order, so an alert never
+has two owners. Actions that are not allowed are ignored here; `stream-app alerts` rejects them with an error message
+before sending them.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from stream_app.core.alerts.sla import SlaBreach, UrgentCase
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.explanation import Explanation, Number, Probability, sendable, sendable_or_none
 from stream_app.core.events.schema import DEFAULT_SHOP, Id, Instant
-from stream_app.core.messages.schema import Contact, ContactAction
+from stream_app.core.messages.schema import AlertAction, AlertStep
 from stream_app.core.units import from_micros, micros
 
-ACKED: Final = ContactAction.ALERT_ACKED
-SNOOZED: Final = ContactAction.ALERT_SNOOZED
-RESOLVED: Final = ContactAction.ALERT_RESOLVED
+ACKED: Final = AlertAction.ACKED
+SNOOZED: Final = AlertAction.SNOOZED
+RESOLVED: Final = AlertAction.RESOLVED
 ACTIONS: Final = (ACKED, SNOOZED, RESOLVED)
 OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action")
-OTHER_OUTCOME: Final = "other"  # any other outcome reported by a shop's own tools
+OTHER_OUTCOME: Final = "other"  # any other outcome
 MAX_STAFF: Final = 40  # maximum length of an owner's name stored with an alert, characters
 WORK: Final = ":work"  # appended to an alert's id to form the key of its WorkNote in the store
 
@@ -77,30 +77,30 @@ def may_act(owner: str, staff: str, *, take_over: bool) -> bool:
     return not owner or owner == staff or take_over
 
 
-def apply_action(alert: _Worked, contact: Contact, at: int) -> _Worked | StaffOutcome | None:
+def apply_action(alert: _Worked, step: AlertStep, at: int) -> _Worked | StaffOutcome | None:
     """Apply a staff action.
 
     Args:
         alert: an open alert or urgent case.
-        contact: one of `ACTIONS`.
+        step: one of `ACTIONS`.
         at: time of the action, microseconds.
 
     Returns:
         The alert with its new owner or snooze time, its outcome if the action resolves it, or None if not allowed.
     """
-    staff = staff_name(contact.staff)
-    if not may_act(alert.owner, staff, take_over=contact.take_over):
+    staff = staff_name(step.staff)
+    if not may_act(alert.owner, staff, take_over=step.take_over):
         return None
-    if contact.action == RESOLVED:
-        outcome = contact.outcome if contact.outcome in OUTCOMES else OTHER_OUTCOME
-        cause = contact.cause if contact.cause in (*CAUSES, FAMILY) else ""
+    if step.action == RESOLVED:
+        outcome = step.outcome if step.outcome in OUTCOMES else OTHER_OUTCOME
+        cause = step.cause if step.cause in (*CAUSES, FAMILY) else ""
         return StaffOutcome(outcome, cause or "", staff or alert.owner)
     if not staff:
         return None  # an owner must have a name
-    if contact.action == ACKED:
+    if step.action == ACKED:
         return replace(alert, owner=staff, acked_at=at, snoozed_until=0)
-    until = min(micros(contact.until), alert.expires_at) if contact.until is not None else at
-    if contact.action == SNOOZED and until > at:  # a shop's own tools may send a time in the past
+    until = min(micros(step.until), alert.expires_at) if step.until is not None else at
+    if step.action == SNOOZED and until > at:  # the end may be in the past
         acked_at = alert.acked_at if alert.owner == staff else at
         return replace(alert, owner=staff, acked_at=acked_at, snoozed_until=until)
     return None

@@ -123,7 +123,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         for number in self.waiting:
             position.sequence += 1
             done = encode_message(AllocationDone(from_micros(moment), position.sequence))
-            records.append(Outgoing(outbox.CONTACTS, number, None, done))
+            records.append(Outgoing(outbox.CONTROL, number, None, done))
         return records
 
     def _commit(self, records: list[Outgoing]) -> Commit:

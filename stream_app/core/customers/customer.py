@@ -33,6 +33,7 @@ class Customer:
     due: int = 0  # time of the next decision, microseconds; 0: none
     alert: Alert | None = None
     cases: dict[CaseKey, UrgentCase] = field(default_factory=dict)  # urgent cases; see `sla_watch.py`
+    consent: int = 0  # see consent.py
     bounces: bool = False  # whether the current visit has only one page view so far; for metrics, not stored
     placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
     packed: bytes | None = None  # encoded waiting decisions; None: they have changed

@@ -97,6 +97,19 @@ class ComplaintForm(OpenEnum):
     OTHER = "other"
 
 
+class ContactAction(OpenEnum):
+    """A step of a message to a customer, or what the customer said about being contacted."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    OPENED = "opened"
+    REPLIED = "replied"
+    FAILED = "failed"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+    OTHER = "other"
+
+
 class ComplaintAction(OpenEnum):
     """A step in the handling of a complaint."""
 

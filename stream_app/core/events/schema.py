@@ -1,10 +1,11 @@
 """Wire schema of events: typed structs, and their decoding from JSON.
 
-A shop's log has four kinds of events: browsing, cart, order and complaint, each on its own Kafka topic. The field
-`type` names the kind. Unknown fields are ignored. Other spellings of an enumeration's values are accepted
-(spellings.py); any other value counts as `other`, so that a new payment state does not stop a partition. A missing or
-invalid required field rejects the event, and so does a value beyond the limits below, in the live services and in a
-replay. docs/extending.md lists the other files to change when you add a field.
+A shop's log has five kinds of events, each on its own Kafka topic: browsing, cart, order and complaint are what
+customers do, and contact is what the shop's tools send to them. The field `type` names the kind. Unknown fields are
+ignored. Other spellings of an enumeration's values are accepted (spellings.py); any other value counts as `other`, so
+that a new payment state does not stop a partition. A missing or invalid required field rejects the event, and so does a
+value beyond the limits below, in the live services and in a replay. docs/extending.md lists the other files to change
+when you add a field.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from typing import Annotated, Final, NoReturn, TypeVar
 
 import msgspec
 
-from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.enumerations import (
+    CartAction,
+    ComplaintAction,
+    ComplaintForm,
+    ContactAction,
+    OrderAction,
+    Page,
+)
+from stream_app.core.events.spellings import word_of
 from stream_app.core.units import EPOCH, MICROSECOND
 
 MAX_ID_CHARS: Final = 256
@@ -183,8 +192,33 @@ class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
     product_id: Name | None = None
 
 
-Event = Browsing | Cart | Order | Complaint
-KINDS: Final[dict[str, type[Event]]] = {"browsing": Browsing, "cart": Cart, "order": Order, "complaint": Complaint}
+class Contact(_Event, tag="contact", kw_only=True, frozen=True, gc=False):
+    """A message of the shop's tools to a customer, a step of its delivery, or the customer's consent to messages."""
+
+    action: ContactAction = ContactAction.SENT
+    channel: Name | None = None
+    measure: Name | None = None
+    campaign: Name | None = None
+    alert_id: Id | None = None
+    staff: Name | None = None
+    note: Text | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for blank ids, or for a step of an alert, which only the system may write."""
+        refuse_blank(self.event_id, self.customer_id, self.shop_id)
+        if self.action.is_unknown and word_of("AlertAction", self.action) is not None:
+            refuse("action", "is a step of an alert", "use `stream-app alerts`, which writes to the control topic")
+
+
+CustomerEvent = Browsing | Cart | Order | Complaint
+Event = CustomerEvent | Contact
+CUSTOMER_KINDS: Final[dict[str, type[CustomerEvent]]] = {
+    "browsing": Browsing,
+    "cart": Cart,
+    "order": Order,
+    "complaint": Complaint,
+}
+KINDS: Final[dict[str, type[Event]]] = {**CUSTOMER_KINDS, "contact": Contact}
 _AT_FIELD = re.compile(r"(?P<reason>.*?) - at `\$\.?(?P<field>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")
 

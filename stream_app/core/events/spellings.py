@@ -209,7 +209,10 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "opened": ("open", "read", "viewed", "已读", "已打开", "打开"),
         "replied": ("reply", "answered", "responded", "已回复", "回复"),
         "failed": ("failure", "bounce", "bounced", "undelivered", "not delivered", "发送失败", "失败", "退信"),
-        # Written as in 0.1.1, so that both releases can read the topic; alert_* is also accepted.
+        "opted_out": ("opt out", "unsubscribe", "unsubscribed", "do not contact", "退订", "已退订", "取消订阅"),
+        "opted_in": ("opt in", "subscribe", "subscribed", "resubscribed", "订阅", "已订阅", "重新订阅"),
+    },
+    "AlertAction": {  # the words of 0.1.1, and those that 0.2.0 read as well
         "episode_opened": ("alert opened",),
         "episode_acked": ("alert acked",),
         "episode_snoozed": ("alert snoozed",),

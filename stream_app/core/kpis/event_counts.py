@@ -1,4 +1,4 @@
-"""Event counts by shop: visits, funnel steps, orders, complaints and alerts.
+"""Event counts by shop: visits, funnel steps, orders, complaints, contacts and alerts.
 
 Counting an event takes a fraction of a microsecond: rows are lists, and the calendar is consulted only once per visit
 or order. docs/reference/kpis.md has the definitions.
@@ -10,8 +10,8 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, ContactAction, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, CustomerEvent, Order
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry
@@ -48,6 +48,7 @@ EVENT_COUNTS: Final = (
     *(EventCount("checkout_losses", reason) for reason in CHECKOUT_LOSSES),
     *(EventCount("orders", kind) for kind in ORDER_KINDS),
     *(EventCount("complaints", category) for category in CATEGORIES),
+    *(EventCount("contacts", action) for action in ContactAction),
 )
 PLACE: Final[dict[tuple[str, str], int]] = {count: place for place, count in enumerate(EVENT_COUNTS)}
 _PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[EventCount(name)] for name in ("page_views", "visits", "visits_continued"))
@@ -99,12 +100,11 @@ class EventCounts:
         self.closed: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, reason and segment
         self.unknown_words = UnknownValues()
 
-    def record(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
+    def record(self, customer: Customer, event: CustomerEvent, at: int, counts: bool) -> None:
         """Count an event. `at` is in microseconds; `counts` is whether the event is an order that counts."""
         row = self.rows.get(event.shop_id)
         if row is None:
-            name = self._shops.names[self._shops.place(event.shop_id)]
-            row = self.rows.setdefault(name, [0] * len(EVENT_COUNTS))
+            row = self._new_row(event.shop_id)
         if isinstance(event, Browsing):
             row[_PAGE_VIEWS] += 1
             if event.page.is_unknown:
@@ -117,6 +117,16 @@ class EventCounts:
                 customer.bounces = False
         else:
             self._record_action(row, customer, event, at, counts)
+
+    def record_contact(self, contact: Contact) -> None:
+        """Count a contact."""
+        row = self.rows.get(contact.shop_id) or self._new_row(contact.shop_id)
+        row[PLACE["contacts", ContactAction.OTHER if contact.action.is_unknown else contact.action]] += 1
+        self.unknown_words.record(contact)
+
+    def _new_row(self, shop_id: str) -> Row:
+        name = self._shops.names[self._shops.place(shop_id)]
+        return self.rows.setdefault(name, [0] * len(EVENT_COUNTS))
 
     def _record_action(
         self, row: Row, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool

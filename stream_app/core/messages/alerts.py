@@ -1,4 +1,4 @@
-"""Messages on `shop.alerts`, sent when an alert opens or closes."""
+"""Messages about alerts: on `shop.alerts` when an alert opens or closes, and to webhooks when it opens."""
 
 from __future__ import annotations
 
@@ -109,6 +109,43 @@ class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True)
     def latest(self) -> int:
         """Latest past time in the message, microseconds."""
         return micros(self.closed_at)
+
+
+class AlertText(msgspec.Struct, frozen=True):
+    """The text of an alert, as it is sent to chats.
+
+    Attributes:
+        title: title in one line.
+        markdown: whole text as Markdown.
+        plain: whole text without markup.
+    """
+
+    title: str
+    markdown: str
+    plain: str
+
+
+class WebhookData(msgspec.Struct, frozen=True):
+    """The content of a webhook.
+
+    Attributes:
+        alert: the alert, as on the alerts topic.
+        message: its text in the language of the channel.
+    """
+
+    alert: AlertOpened
+    message: AlertText
+
+
+class WebhookBody(msgspec.Struct, frozen=True, tag="alert.opened"):
+    """The body of a webhook, in the form of Standard Webhooks. Later releases may add fields.
+
+    Attributes:
+        timestamp: time when the alert was opened.
+    """
+
+    timestamp: Instant
+    data: WebhookData
 
 
 AlertMessage: TypeAlias = AlertOpened | AlertHeldOut | AlertClosed

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+import msgspec
+
 from stream_app.core.events.bounds import Bounds
-from stream_app.core.events.schema import EARLIEST, LATEST, Event, Rejected, decode
+from stream_app.core.events.schema import EARLIEST, LATEST, Contact, Event, Rejected, decode, rejecting
 from stream_app.core.messages.alerts import AlertMessage
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, read_message
 from stream_app.core.messages.dead_letters import (
@@ -15,25 +17,73 @@ from stream_app.core.messages.dead_letters import (
     dead_letter_of,
 )
 from stream_app.core.messages.outgoing import SEQUENCE, sequence_of
-from stream_app.core.messages.schema import SystemMessage, decode_message
+from stream_app.core.messages.schema import ControlMessage, Tick, decode_control, decode_tick
 from stream_app.core.units import EPOCH, MICROSECOND
 
 # Roles of the topics of a partition, in the order in which records of the same instant are processed: ticks, which mark
-# the end of everything before them, then contacts, then events in the order of a replay.
+# the end of everything before them, then control messages, then events in the order of a replay.
 TICKS: Final = "ticks"
+CONTROL: Final = "control"
 CONTACTS: Final = "contacts"
-EVENTS: Final = ("browsing", "cart", "complaints", "orders")
-ROLES: Final = (TICKS, CONTACTS, *EVENTS)
+EVENTS: Final = (CONTACTS, "browsing", "cart", "complaints", "orders")
+ROLES: Final = (TICKS, CONTROL, *EVENTS)
 AT_ONCE: Final = -(1 << 62)  # time given to dead letters, which need not be merged in order
 _EARLIEST: Final = (EARLIEST - EPOCH) // MICROSECOND
 _LATEST: Final = (LATEST - EPOCH) // MICROSECOND
 
 
 _DatedT = TypeVar("_DatedT", bound=LabelledBatch | CandidateBatch | AlertMessage)
-Item = Event | SystemMessage | DeadLetter
+Item = Event | Tick | ControlMessage | DeadLetter
+_SYSTEM_ONLY: Final = "only the services may set this field, on the control topic: leave it out"
 
 
-def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item], list[int]]:
+class _Reserved(msgspec.Struct):
+    """Fields of a contact with which it would speak for the allocator."""
+
+    sequence: object = None
+    opening: object = None
+
+
+_reserved_of: Final = rejecting(msgspec.json.Decoder(_Reserved).decode)
+
+
+def decode_contact(value: bytes) -> Contact | Rejected:
+    """Return the contact in a record of the contacts topic, or a rejection.
+
+    >>> head = b'{"type":"contact","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z"'
+    >>> decode_contact(head + b',"sequence":7}').field, decode_contact(head + b',"action":"episode_acked"}').field
+    ('sequence', 'action')
+    """
+    contact = decode(value)
+    if isinstance(contact, Rejected):
+        return contact
+    if not isinstance(contact, Contact):
+        return Rejected("only contacts belong to this topic: write other events to the topic of their kind", "type")
+    reserved = _reserved_of(value)  # fails for a value of these fields that is skipped as that of an unknown field
+    if isinstance(reserved, Rejected):
+        return reserved
+    for name in _Reserved.__struct_fields__:
+        if getattr(reserved, name) is not None:
+            return Rejected(_SYSTEM_ONLY, name)
+    return contact
+
+
+def _decode_mixed(value: bytes) -> Contact | ControlMessage | Rejected:
+    """Return what a release before 0.3 or the shop wrote to the contacts topic."""
+    control = decode_control(value)
+    return decode_contact(value) if isinstance(control, Rejected) else control
+
+
+_DECODERS: Final[dict[str, Callable[[bytes], Event | Tick | ControlMessage | Rejected]]] = {
+    TICKS: decode_tick,
+    CONTROL: decode_control,
+    CONTACTS: decode_contact,
+}
+
+
+def decode_record(
+    role: str, records: Sequence[Record], skew: int, mixed_until: int = 0
+) -> tuple[list[Item], list[int]]:
     """Decode records. Return their items and times, in microseconds.
 
     Args:
@@ -41,12 +91,13 @@ def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list
         records: records in offset order.
         skew: how far an event may be after the broker's append time, microseconds. Without this bound, a single event
             from the year 2300 would finalize every label.
+        mixed_until: offset before which records may be contacts or control messages.
     """
-    read: Callable[[bytes], Event | SystemMessage | Rejected] = decode if role in EVENTS else decode_message
+    read = _DECODERS.get(role, decode)
     items: list[Item] = []
     times: list[int] = []
     for record in records:
-        item = read(record.value or b"")
+        item = (_decode_mixed if record.offset < mixed_until else read)(record.value or b"")
         if isinstance(item, Rejected):
             items.append(dead_letter_of(role, record, item))
             times.append(AT_ONCE)

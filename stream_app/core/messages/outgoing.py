@@ -19,7 +19,7 @@ SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=10**_SEQUENCE_DIGITS)]
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """An outbox record: a value to produce, and its destination."""
 
-    topic: str  # role of the topic: labelled, nominations, scores, alerts, contacts or dead_letters
+    topic: str  # role of the topic: labelled, nominations, scores, alerts, control or dead_letters
     partition: int
     key: bytes | None
     value: bytes | None

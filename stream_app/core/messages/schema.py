@@ -1,7 +1,7 @@
-"""Wire schema of the system's own messages: ticks, customer contacts, and the end of an allocation.
+"""Wire schema of ticks and of control messages: steps of alerts, and the end of an allocation.
 
-These are JSON, because people read ticks and a shop's own tools may write contacts. Messages read only by the system
-itself use MessagePack; see batches.py and outgoing.py.
+Only the system writes them. They are JSON, because people read them. The other internal messages use MessagePack; see
+batches.py and outgoing.py.
 """
 
 from __future__ import annotations
@@ -87,28 +87,24 @@ class AlertOpening(msgspec.Struct, frozen=True):
     candidate: CandidateRecord = msgspec.field(name="nominee")
 
 
-class ContactAction(OpenEnum):
-    """A step in the delivery of a message to a customer, or in the lifecycle of an alert."""
+class AlertAction(OpenEnum):
+    """A step in the life of an alert: opened by the allocator, or an action of the staff."""
 
-    SENT = "sent"
-    DELIVERED = "delivered"
-    OPENED = "opened"
-    REPLIED = "replied"
-    FAILED = "failed"
-    ALERT_OPENED = "episode_opened"
-    ALERT_ACKED = "episode_acked"
-    ALERT_SNOOZED = "episode_snoozed"
-    ALERT_RESOLVED = "episode_resolved"
+    OPENED = "episode_opened"
+    ACKED = "episode_acked"
+    SNOOZED = "episode_snoozed"
+    RESOLVED = "episode_resolved"
     OTHER = "other"
 
 
-class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
-    """A message to a customer (from this system or the shop's own tools), a reaction to it, or a step of an alert.
+class AlertStep(msgspec.Struct, frozen=True, tag="alert_step", omit_defaults=True):
+    """A step of an alert, for the customer's partition.
 
     Attributes:
-        sequence: sequence number in the allocator's outbox, used to drop duplicates; 0 for other producers.
+        staff: name of the person, for steps of the staff.
+        sequence: sequence number in the allocator's outbox, used to drop duplicates; 0 for steps of the staff.
         opening: the alert, if the action is `episode_opened`.
-        alert_id: id of the alert, for `episode_acked`, `episode_snoozed` and `episode_resolved`.
+        alert_id: id of the alert, for steps of the staff.
         until: end of the snooze, for `episode_snoozed`.
         outcome: retained, lost, unreachable or no_action, for `episode_resolved`.
         cause: cause of churn confirmed by the staff, for `episode_resolved`.
@@ -119,9 +115,7 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     event_id: Id
     customer_id: Id
     occurred_at: Instant
-    action: ContactAction = ContactAction.SENT
-    channel: Name | None = None
-    measure: Name | None = None
+    action: AlertAction
     staff: Name | None = None
     shop_id: Id = DEFAULT_SHOP
     sequence: SequenceNumber = 0
@@ -134,12 +128,16 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     note: Text | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for blank ids, an alert that contradicts its contact, or a sequence number but no alert."""
+        """Raise ValueError for blank ids, an unknown action, or an opening that contradicts its step."""
         refuse_blank(self.event_id, self.customer_id, self.shop_id)
+        if self.action.name == AlertAction.OTHER.name:  # unknown words have this name too
+            refuse("action", "is no step of an alert", "write messages to customers to the contacts topic")
         opening = self.opening
+        if (opening is not None) != (self.action is AlertAction.OPENED):
+            refuse("opening", "is missing, or belongs to another action", f"set it for {AlertAction.OPENED} only")
         if opening is None:
             if self.sequence:
-                refuse("sequence", "is reserved for the allocator", "leave it out unless the contact opens an alert")
+                refuse("sequence", "is reserved for the allocator", "leave it out unless the step opens an alert")
             return
         if abs(opening.opened_at - micros(self.occurred_at)) > DAY_US:
             refuse("opening.opened_at", "differs from occurred_at", "set it to occurred_at")
@@ -149,6 +147,10 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
             refuse("opening.nominee.customer", "differs from customer_id", "set it to customer_id")
 
 
+class OldAlertStep(AlertStep, frozen=True, tag="contact", omit_defaults=True):
+    """A step of an alert as releases before 0.3 wrote it, to `shop.contacts`."""
+
+
 class AllocationDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults=True):
     """Marks the end of an allocation: the allocator has opened all its alerts in this partition."""
 
@@ -156,9 +158,10 @@ class AllocationDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults
     sequence: SequenceNumber = 0
 
 
-SystemMessage = Tick | Contact | AllocationDone
-decode_message: Final[Callable[[bytes | str], SystemMessage | Rejected]] = rejecting(
-    msgspec.json.Decoder(SystemMessage).decode
+ControlMessage = AlertStep | AllocationDone
+decode_tick: Final[Callable[[bytes | str], Tick | Rejected]] = rejecting(msgspec.json.Decoder(Tick).decode)
+decode_control: Final[Callable[[bytes | str], ControlMessage | Rejected]] = rejecting(
+    msgspec.json.Decoder(AlertStep | OldAlertStep | AllocationDone).decode
 )
-# `decode_message(encode_message(tick)) == tick`
+# `decode_tick(encode_message(tick)) == tick`
 encode_message: Final[Callable[[msgspec.Struct], bytes]] = msgspec.json.Encoder().encode

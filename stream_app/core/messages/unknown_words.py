@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Final
 
 from stream_app.core.events.schema import Browsing, Complaint, Event
-from stream_app.core.messages.schema import Contact
 
 MAX_WORDS: Final = 50  # maximum number of words counted separately, over all fields
 MAX_CHARS: Final = 40  # longer values are not shown
@@ -32,8 +31,8 @@ class UnknownValues:
     def __init__(self) -> None:
         self.counts: Counter[Found] = Counter()
 
-    def record(self, event: Event | Contact) -> None:
-        """Count the unknown values of an event or a contact."""
+    def record(self, event: Event) -> None:
+        """Count the unknown values of an event."""
         if isinstance(event, Browsing):
             if event.page.is_unknown:
                 self.add("browsing.page", event.page)

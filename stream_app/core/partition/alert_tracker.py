@@ -27,7 +27,7 @@ from stream_app.core.alerts.staff_actions import (
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Complaint
 from stream_app.core.kpis.aggregator import KpiAggregator
-from stream_app.core.messages.schema import Contact
+from stream_app.core.messages.schema import AlertStep
 from stream_app.core.partition.candidates import CandidateSelection
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.score_batch import ScoreBatch
@@ -154,24 +154,24 @@ class AlertTracker:
                 ranking.forget(customer.index)
                 self._working_set.changed.add(customer)
 
-    def apply_action(self, customer: Customer, alert_key: str, contact: Contact, at: int, stream_time: int) -> None:
+    def apply_action(self, customer: Customer, alert_key: str, step: AlertStep, at: int, stream_time: int) -> None:
         """Apply a staff action to an open alert or urgent case. Ignore it if neither is open.
 
         Args:
             customer: the customer that the alert or case is about.
             alert_key: id of the alert or case.
-            contact: the staff action.
+            step: the staff action.
             at: time of the action, microseconds.
             stream_time: microseconds.
         """
         alert = customer.alert
         if alert is None or alert.alert_id != alert_key or alert.is_held_out:
-            self._apply_to_case(customer, alert_key, contact, at, stream_time)
+            self._apply_to_case(customer, alert_key, step, at, stream_time)
             return
         self._working_set.changed.add(customer)
-        if customer.is_duplicate(contact.event_id):
+        if customer.is_duplicate(step.event_id):
             return
-        result = apply_action(alert, contact, at)
+        result = apply_action(alert, step, at)
         if isinstance(result, StaffOutcome):
             self.close(customer, at, RESOLVED, verdict=result)
             # A new alert needs two new decisions that agree. The ranking is cleared in sequence with the decisions of
@@ -181,15 +181,15 @@ class AlertTracker:
             customer.alert = result
             self._notes |= work_notes_of(result)
 
-    def _apply_to_case(self, customer: Customer, alert_key: str, contact: Contact, at: int, stream_time: int) -> None:
+    def _apply_to_case(self, customer: Customer, alert_key: str, step: AlertStep, at: int, stream_time: int) -> None:
         found = self.sla.open_case(customer, alert_key, stream_time, self._explainer.shop_of(customer))
         if found is None:
             return
         self._working_set.changed.add(customer)
-        if customer.is_duplicate(contact.event_id):
+        if customer.is_duplicate(step.event_id):
             return
         target, case = found
-        result = apply_action(case, contact, at)
+        result = apply_action(case, step, at)
         if isinstance(result, StaffOutcome):
             customer.cases[target] = replace(case, resolved=True)
             outcome = (result.outcome, result.cause, result.staff)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from stream_app.core.alerts.call_plan import call_weight, calls_until, planned_with_holdout
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Floats, Ints
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
+from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
 from stream_app.core.partition.explainer import Explainer
@@ -30,10 +33,14 @@ class CandidateSelection:
         settings: the shop's settings.
         working_set: the customers of the partition.
         explainer: explains why a customer may leave.
+
+    Attributes:
+        suppressed: customers left out by the last call of `best`, by reason (labels.SUPPRESSIONS).
     """
 
     def __init__(self, settings: Settings, working_set: WorkingSet, explainer: Explainer) -> None:
         self._settings, self._working_set, self._explainer = settings, working_set, explainer
+        self.suppressed: Counter[str] = Counter()
 
     def best(self, at: int, model: Model) -> list[AlertCandidate]:
         """Return the candidates for the allocator, best first, without explanations.
@@ -42,6 +49,7 @@ class CandidateSelection:
             at: time of the allocation, microseconds; all earlier events and decisions must have been scored.
             model: the current model.
         """
+        self.suppressed = Counter()
         if self._settings.plans_calls:
             return self._planned(at, model)
         return best_candidates(self._riskiest(at), self._settings)
@@ -73,6 +81,7 @@ class CandidateSelection:
         weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
         rows = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
+        rows = rows[self._may_contact(indices[rows])]
         owners = [customers[index] for index in indices[rows]]
         names = [one.name for one in owners]
         arms = self._arms(names, rows, worth, view)
@@ -101,6 +110,13 @@ class CandidateSelection:
             return [NO_ARM] * len(names)
         complains = (view.complaint_opened != NO_DAY).any(axis=1)
         return [holdout.arm(*one) for one in zip(names, worth[rows].tolist(), complains[rows].tolist(), strict=True)]
+
+    def _may_contact(self, indices: npt.NDArray[np.intp]) -> Bools:
+        """Return for each index of a customer whether they may be contacted, and count those who may not."""
+        customers = self._working_set.by_index
+        allowed = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
+        self.suppressed["opted_out"] += len(allowed) - int(allowed.sum())
+        return allowed
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""

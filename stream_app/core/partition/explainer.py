@@ -7,7 +7,7 @@ from typing import Final
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.causes.inference import explain
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import Complaint, Event, Order
+from stream_app.core.events.schema import Complaint, CustomerEvent, Order
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.state.complaint_kinds import Classifier
@@ -32,7 +32,7 @@ class Explainer:
         self._settings = settings
         self._classify = classify
 
-    def record_event(self, customer: Customer, event: Event, at: int, counts: bool, stream_time: int) -> None:
+    def record_event(self, customer: Customer, event: CustomerEvent, at: int, counts: bool, stream_time: int) -> None:
         """Record an event for its customer and the customer's shop.
 
         Args:

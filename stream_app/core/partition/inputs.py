@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import Final
 
 from stream_app.core.messages.dead_letters import DeadLetter, Record
-from stream_app.core.messages.decoding import AT_ONCE, EVENTS, ROLES, TICKS, Item, decode_record
+from stream_app.core.messages.decoding import AT_ONCE, CONTACTS, CONTROL, EVENTS, ROLES, TICKS, Item, decode_record
 from stream_app.core.messages.outgoing import header_bytes
 from stream_app.core.messages.schema import Tick
-from stream_app.core.partition.record_merge import UNENDING, RecordMerge
+from stream_app.core.partition.progress import UNKNOWN_END
+from stream_app.core.partition.record_merge import UNENDING, Entry, RecordMerge
 
 RECORD_BYTES: Final = 256  # overhead of a buffered record, so that empty records count towards the limit
 _HEADER_BYTES: Final = 100  # overhead of a header in addition to its value
@@ -26,15 +29,21 @@ class TaskInputs(RecordMerge[_Entry]):
         skew: how far an event may be ahead of the broker's append time, microseconds.
         keeps_records: whether to keep whole records, because they may become dead letters when they are applied.
         follows_publisher: whether records wait for the next tick from the publisher that writes them.
+
+    Attributes:
+        mixed_until: see `Position.mixed_until`.
     """
 
     def __init__(self, buffer_bytes: int, skew: int, *, keeps_records: bool, follows_publisher: bool) -> None:
         super().__init__(ROLES, buffer_bytes)
         self._skew, self._keeps_records, self._follows_publisher = skew, keeps_records, follows_publisher
+        self.mixed_until = 0
 
     def receive(self, role: str, start: int, records: Sequence[Record], end: int, high_watermark: int) -> None:
         """Decode and buffer the result of one fetch; see `RecordMerge.push`."""
-        items, times = decode_record(role, records, self._skew)
+        if role == CONTACTS and self.mixed_until == UNKNOWN_END:
+            self.mixed_until = high_watermark
+        items, times = decode_record(role, records, self._skew, self.mixed_until if role == CONTACTS else 0)
         appended = [record.timestamp for record in records]
         offsets = [record.offset for record in records]
         size = RECORD_BYTES * len(records) + sum([len(record.value or b"") for record in records])
@@ -64,6 +73,20 @@ class TaskInputs(RecordMerge[_Entry]):
             self.promise(TICKS, UNENDING if more else 0)
             for role in EVENTS:
                 self.promise(role, ends.get(role, 0))
+
+    def pop_control(self, limit: int) -> list[Entry[_Entry]]:
+        """Remove and return the next control messages, regardless of the other topics; at most `limit`.
+
+        After an upgrade they are first on the contacts topic, and then on their own.
+        """
+        if self.mixed_until == UNKNOWN_END:
+            return []
+        if self.positions.get(CONTACTS, 0) >= self.mixed_until:
+            return self.pop(limit, CONTROL)
+        run = self.pop(limit, CONTACTS)
+        end = bisect_left(run, self.mixed_until, key=itemgetter(1))
+        self.put_back(run[end:])
+        return run[:end]
 
     @property
     def waiting_since(self) -> int:

@@ -20,7 +20,7 @@ from stream_app.core.messages.batches import (
     ScoreRecords,
 )
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, RECORD_OVERHEAD, Outgoing, pack
-from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
+from stream_app.core.messages.schema import AlertAction, AlertOpening, AlertStep, CandidateRecord, encode_message
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
 from stream_app.core.model.scores import MODEL_SOURCE
@@ -30,7 +30,7 @@ LABELLED: Final = "labelled"
 NOMINATIONS: Final = "nominations"
 SCORES: Final = "scores"
 ALERTS: Final = "alerts"
-CONTACTS: Final = "contacts"
+CONTROL: Final = "control"
 DEAD_LETTERS: Final = "dead_letters"
 MAX_EXAMPLES: Final = 600  # per record: 0.7 MB with ids of the maximum length (256 characters of 4 bytes)
 MAX_SCORES: Final = 800  # per record
@@ -216,18 +216,18 @@ def opening(partition: int, alert: Alert, sequence: int, experiment: str = "") -
 
 def _opening(partition: int, alert: Alert, sequence: int, experiment: str) -> list[Outgoing]:
     candidate, customer = record_of_candidate(alert.candidate), alert.customer
-    contact = Contact(
+    step = AlertStep(
         event_id=alert.alert_id,
         customer_id=customer,
         occurred_at=from_micros(alert.opened_at),
-        action=ContactAction.ALERT_OPENED,
+        action=AlertAction.OPENED,
         sequence=sequence,
         shop_id=candidate.shop_id,
         opening=AlertOpening(alert.alert_id, alert.opened_at, alert.expires_at, alert.rank, alert.bar, candidate),
     )
     return [
         _alert_record(partition, customer, _announcement(alert, experiment)),
-        Outgoing(CONTACTS, partition, _key(customer), encode_message(contact)),
+        Outgoing(CONTROL, partition, _key(customer), encode_message(step)),
     ]
 
 

@@ -12,10 +12,12 @@ from typing import Final
 from stream_app.core.alerts.lifecycle import RETURNED
 from stream_app.core.alerts.sla import ComplaintsBefore
 from stream_app.core.alerts.staff_actions import ACTIONS
+from stream_app.core.customers.consent import CONSENT, consent_after
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import Complaint, Event
+from stream_app.core.events.enumerations import ContactAction
+from stream_app.core.events.schema import Complaint, Contact, CustomerEvent, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
-from stream_app.core.messages.schema import Contact, ContactAction
+from stream_app.core.messages.schema import AlertStep
 from stream_app.core.model.labels import Returned, counts_as_order, mature, record_order
 from stream_app.core.model.scores import Model
 from stream_app.core.partition.alert_tracker import AlertTracker
@@ -75,7 +77,9 @@ class PartitionProcessor:
         self._tracked_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self._returned: list[Returned] = []
 
-    def apply(self, event: Event, at: int, known: Customer | None = None) -> bool:
+    def apply(  # noqa: C901 - splitting it would cost a call per event
+        self, event: Event, at: int, known: Customer | None = None
+    ) -> bool:
         """Apply one event, after making the decisions that are due before it.
 
         Args:
@@ -94,6 +98,9 @@ class PartitionProcessor:
             if at > self._timers.next_due or at > self._sla.next_due:
                 self.advance(at)
             self.stream_time = at
+        if isinstance(event, Contact):
+            self._apply_contact(event, at, known or self.customers.get(name))
+            return False
         customer = known or self.customers.get(name) or self._add_customer(event)
         if customer.is_duplicate(event.event_id):
             self.counts.duplicates += 1
@@ -127,7 +134,7 @@ class PartitionProcessor:
             else:
                 self.counts.late += 1
 
-    def _update_state(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
+    def _update_state(self, customer: Customer, event: CustomerEvent, at: int, counts: bool) -> None:
         """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
@@ -154,27 +161,36 @@ class PartitionProcessor:
         if customer.due == 0:
             self.decisions.schedule_first(customer, max(at, self.stream_time))
 
-    def apply_contact(self, contact: Contact, at: int) -> None:
-        """Apply a contact: an alert opened by the allocator, a staff action, or a message to a customer.
+    def _apply_contact(self, contact: Contact, at: int, customer: Customer | None) -> None:
+        """Apply a contact. A customer who is not known yet is remembered only for their consent."""
+        if customer is None:
+            if contact.action not in CONSENT:
+                return
+            customer = self._add_customer(contact)
+        if customer.is_duplicate(contact.event_id):
+            self.counts.duplicates += 1
+            return
+        self._count(at)
+        self.working_set.changed.add(customer)
+        self.aggregator.event_counts.record_contact(contact)
+        customer.consent = consent_after(customer.consent, contact.action, at)
+        if contact.action is ContactAction.SENT:
+            self.explainer.record_contact(customer, at)
 
-        Contacts with unknown customers are ignored.
+    def apply_alert_step(self, step: AlertStep, at: int) -> None:
+        """Apply an alert opened by the allocator, or a staff action. Steps with unknown customers are ignored.
 
         Args:
-            contact: the contact message.
-            at: time of the contact, microseconds.
+            step: the step.
+            at: time of the step, microseconds.
         """
-        customer = self.customers.get(contact.customer_id)
-        if contact.opening is not None and customer is not None:
-            self.alerts.open_alert(alert_of(contact.opening, customer.name))
-        elif contact.action in ACTIONS:
-            if customer is not None and contact.alert_id is not None:
-                self.alerts.apply_action(customer, contact.alert_id, contact, at, self.stream_time)
-        elif contact.opening is None and contact.action is ContactAction.SENT:
-            if customer is not None and not customer.is_duplicate(contact.event_id):
-                self.working_set.changed.add(customer)
-                self.explainer.record_contact(customer, at)
-        elif contact.action.is_unknown:
-            self.aggregator.event_counts.unknown_words.record(contact)
+        customer = self.customers.get(step.customer_id)
+        if customer is None:
+            return
+        if step.opening is not None:
+            self.alerts.open_alert(alert_of(step.opening, customer.name))
+        elif step.action in ACTIONS and step.alert_id is not None:
+            self.alerts.apply_action(customer, step.alert_id, step, at, self.stream_time)
 
     def advance(self, until: int, limit: int = NOT_DUE) -> bool:
         """Make the decisions that are due before a time. All events before it must have been applied.

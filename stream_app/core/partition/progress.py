@@ -8,7 +8,8 @@ import msgspec
 
 from stream_app.core.customers.codec.states import CODEC_SCHEMA, is_known_schema
 from stream_app.core.kpis.aggregator import KpiState
-from stream_app.core.messages.schema import AllocationDone, Contact
+from stream_app.core.messages.decoding import CONTACTS
+from stream_app.core.messages.schema import AlertStep, AllocationDone, Tick
 from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.units import NEVER, micros
@@ -57,7 +58,12 @@ class Summary(msgspec.Struct):
         processor.stream_time, processor.counts = self.stream_time, Counts(**self.counts)
         processor.explainer.shops = Shops(self.shops)
 
-    def is_duplicate(self, message: Contact | AllocationDone) -> bool:
+    def is_changed_by(self, tick: Tick, at: int) -> bool:
+        """Return whether a tick does more than advance time. Ticks that were already applied do nothing."""
+        changes = tick.version is not None and tick.version != self.version
+        return at > self.ticked and (changes or tick.learns or tick.nominates or tick.waits or tick.complete)
+
+    def is_duplicate(self, message: AlertStep | AllocationDone) -> bool:
         """Return whether a message from the allocator is a duplicate; if not, record it.
 
         The allocator may resend messages after a crash. Both their times and their sequence numbers increase. The time
@@ -73,11 +79,17 @@ class Summary(msgspec.Struct):
         return False
 
 
-class Position(msgspec.Struct):
+UNKNOWN_END: Final = -1  # of Position.mixed_until
+
+
+class Position(msgspec.Struct, omit_defaults=True):
     """Position of a partition in its topics and in time."""
 
     offsets: dict[str, int]  # next offset of each topic, by role
     cursor: tuple[int, int]  # stream time, and number of commits, since due decisions are made in several chunks
+    # Offset of the contacts topic before which a release before 0.3 may have written control messages. UNKNOWN_END in
+    # positions of such a release, which have no such field: up to the end of the topic when the upgraded worker starts.
+    mixed_until: int = UNKNOWN_END
 
 
 def decode_summary(stored: bytes) -> Summary:
@@ -100,4 +112,6 @@ def rewind(position: bytes, role: str) -> bytes:
     """
     found = msgspec.json.decode(position, type=Position)
     offsets = {name: offset for name, offset in found.offsets.items() if name != role}
-    return msgspec.json.encode(Position(offsets, (found.cursor[0], found.cursor[1] + 1)))
+    cursor = found.cursor[0], found.cursor[1] + 1
+    mixed_until = 0 if role == CONTACTS else found.mixed_until
+    return msgspec.json.encode(Position(offsets, cursor, mixed_until))

@@ -1,9 +1,9 @@
 """Task of one partition number: turns records into commits. Contains a worker's whole logic, but performs no I/O.
 
-A task merges the records of six topics into one order, applies a bounded chunk of them to its customers, and returns a
-commit: the new position, the changed states, and the records to send. Nothing takes effect until the commit is stored.
-If storing fails, the task is discarded and rebuilt from the store. A commit's position matches its states exactly, so a
-record that is fetched twice is applied only once.
+A task merges the records of seven topics into one order, applies a bounded chunk of them to its customers, and returns
+a commit: the new position, the changed states, and the records to send. Nothing takes effect until the commit is
+stored. If storing fails, the task is discarded and rebuilt from the store. A commit's position matches its states
+exactly, so a record that is fetched twice is applied only once.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import msgspec
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.events.schema import Event, Rejected
 from stream_app.core.messages.dead_letters import DeadLetter, Record
-from stream_app.core.messages.decoding import CONTACTS, ROLES, TICKS
+from stream_app.core.messages.decoding import CONTROL, ROLES, TICKS
 from stream_app.core.messages.outgoing import pack
-from stream_app.core.messages.schema import AllocationDone, Contact, SystemMessage, Tick
+from stream_app.core.messages.schema import AlertStep, AllocationDone, ControlMessage, Tick
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.scores import Model
 from stream_app.core.partition import outbox
@@ -108,8 +108,9 @@ class PartitionTask:
             self.summary.restore(self.processor)
         self.processor.finish_restore(self.summary.aggregator if summary else None)
         found = msgspec.json.decode(position, type=Position) if position else None
-        self._commits = found.cursor[1] if found else 0
-        self.inputs.begin(found.offsets if found else {})
+        start = found or Position({}, (0, 0), mixed_until=0)
+        self._commits, self.inputs.mixed_until = start.cursor[1], start.mixed_until
+        self.inputs.begin(start.offsets)
         self.inputs.follow_publisher({}, more=self.summary.following)
         return found
 
@@ -150,7 +151,7 @@ class PartitionTask:
     def _apply_chunk(self, step: Step) -> Tick | None:  # noqa: C901 - splitting it would cost a call per record
         """Apply records up to the limit or up to a tick that ends the chunk. Return that tick, if any."""
         processor, timers, customers = self.processor, self.processor.decisions.timers, self.processor.customers
-        run = self.inputs.pop(self.limits.events, CONTACTS if self.hold is not None else None)
+        run = (self.inputs.pop if self.hold is None else self.inputs.pop_control)(self.limits.events)
         for place, (role, _, at, (item, appended, record)) in enumerate(run):
             if isinstance(item, DeadLetter):
                 step.add_dead_letter(item, self.topics[item.role])
@@ -167,7 +168,7 @@ class PartitionTask:
             elif not self._is_ready(item, at, step):
                 self.inputs.put_back(run[place:])
                 return None
-            elif self._apply_message(item, at, record, step):
+            elif self._apply_message(item, at, role, record, step):
                 self.inputs.put_back(run[place + 1 :])
                 return item if isinstance(item, Tick) else None
             if step.dead_letter_bytes > MAX_DEAD_LETTER_BYTES:
@@ -209,43 +210,41 @@ class PartitionTask:
         step.add_dead_letter(DeadLetter(role, record, Rejected(_MISPLACED, "customer_id")), self.topics[role])
         return True
 
-    def _is_ready(self, item: SystemMessage, at: int, step: Step) -> bool:
+    def _is_ready(self, item: Tick | ControlMessage, at: int, step: Step) -> bool:
         """Return whether a message can be applied now.
 
-        A tick is ready when all decisions before it have been made. While on hold, the task reads only contacts, and
-        may encounter messages from the allocator for later moments, which have to wait.
+        A tick is ready when all decisions before it have been made. While on hold, the task reads only control
+        messages, and may encounter those from the allocator for later moments, which have to wait.
         """
         if isinstance(item, Tick):
             return self._advance(at, step)
         by_allocator = isinstance(item, AllocationDone) or item.opening is not None
         return self.hold is None or at <= self.hold.moment or not by_allocator
 
-    def _apply_message(self, item: SystemMessage, at: int, record: Record | None, step: Step) -> bool:
-        """Apply a tick or a contact. Return whether it ends the chunk."""
+    def _apply_message(
+        self, item: Tick | ControlMessage, at: int, role: int, record: Record | None, step: Step
+    ) -> bool:
+        """Apply a tick or a control message. Return whether it ends the chunk."""
         if isinstance(item, Tick):
             step.events[TICKS] += 1
-            if self._ends_chunk(item, at):
+            if self.summary.is_changed_by(item, at):
                 return True
             self.summary.ticked, self.summary.following = max(self.summary.ticked, at), more_ticks_follow(item)
             return False
-        # Contacts from the allocator have a sequence number and are always in the right partition.
-        misplaced = isinstance(item, Contact) and not item.sequence and not self._is_placed(item.customer_id)
-        if misplaced and self._reject_misplaced(CONTACTS, record, step):
+        # Messages from the allocator have a sequence number and are always in the right partition.
+        misplaced = isinstance(item, AlertStep) and not item.sequence and not self._is_placed(item.customer_id)
+        if misplaced and self._reject_misplaced(ROLES[role], record, step):
             return False
-        step.events[CONTACTS] += 1
-        if item.sequence and self.summary.is_duplicate(item):
+        step.events[ROLES[role]] += 1
+        # Messages of earlier releases, on the contacts topic, may follow later ones, and are harmless if repeated.
+        if item.sequence and self.summary.is_duplicate(item) and ROLES[role] == CONTROL:
             return self._released
-        if isinstance(item, Contact):
-            self.processor.apply_contact(item, at)
+        if isinstance(item, AlertStep):
+            self.processor.apply_alert_step(item, at)
         elif self.hold is not None and at >= self.hold.moment:
             self.hold.allocator = False
             self._release()
         return self._released  # reading of the other topics can resume
-
-    def _ends_chunk(self, tick: Tick, at: int) -> bool:
-        """Return whether a tick does more than advance time. Ticks that were already applied do nothing."""
-        changes = tick.version is not None and tick.version != self.summary.version
-        return at > self.summary.ticked and (changes or tick.learns or tick.nominates or tick.waits or tick.complete)
 
     def _finish(self, step: Step, tick: Tick | None, model: Model) -> None:
         """Score the chunk, and carry out the tick that ends it, in the same order as a replay."""
@@ -275,9 +274,9 @@ class PartitionTask:
     def _send_candidates(self, at: int, model: Model, step: Step) -> None:
         self.processor.alerts.close_stale(at)
         selection = self.processor.alerts.candidates
-        best = selection.best(at, model)
+        best, step.suppressed = selection.best(at, model), selection.suppressed
         if not self._settings.opens_alerts(at):
-            step.suppressed, best = len(best), []
+            step.suppressed["campaign"], best = len(best), []
         step.outbox += outbox.candidate_batches(self.number, at, [selection.explained(one) for one in best])
 
     def _seal(self, step: Step) -> None:
@@ -287,7 +286,8 @@ class PartitionTask:
         self._commits += 1
         summary.update(processor)
         step.take_counts(processor.aggregator.event_counts)
-        step.position = Position(self.inputs.positions, (processor.stream_time, self._commits))
+        cursor = processor.stream_time, self._commits
+        step.position = Position(self.inputs.positions, cursor, self.inputs.mixed_until)
         step.watermark = processor.stream_time - self._settings.lateness - 1
         step.commit = Commit(
             partition=self.number,

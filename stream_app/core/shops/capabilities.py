@@ -15,7 +15,7 @@ import numpy as np
 
 from stream_app.core.arrays import Floats
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
-from stream_app.core.events.schema import DEFAULT_SHOP, Browsing, Cart, Complaint, Event, Order
+from stream_app.core.events.schema import DEFAULT_SHOP, Browsing, Cart, Complaint, CustomerEvent, Order
 from stream_app.core.shops.registry import MAX_SHOPS
 
 NOT_YET: Final = 1 << 62
@@ -86,7 +86,7 @@ class KnownShop(msgspec.Struct):
     answers_since: int = NOT_YET
     solves_since: int = NOT_YET
 
-    def record(self, event: Event) -> None:
+    def record(self, event: CustomerEvent) -> None:
         """Record the fields that an event contains."""
         every, tests = _TESTS[type(event)]
         missing = every & ~self.fields

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
+from stream_app.core.events.schema import Browsing, Cart, Complaint, CustomerEvent, Order
 from stream_app.core.state.complaint_kinds import Classifier, is_dissatisfaction, is_low_rating, kind_of
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
@@ -29,7 +29,7 @@ _CART: Final = {
 }
 
 
-def count_event(counters: Counters[int], event: Event, at: int, counts: bool, classify: Classifier) -> None:
+def count_event(counters: Counters[int], event: CustomerEvent, at: int, counts: bool, classify: Classifier) -> None:
     """Update a customer's counters with an event.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Final
 import xxhash
 
 from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction
-from stream_app.core.events.schema import MAX_ID_CHARS, Browsing, Cart, Complaint, Event, Order
+from stream_app.core.events.schema import MAX_ID_CHARS, Browsing, Cart, Complaint, CustomerEvent, Order
 from stream_app.core.shops.registry import shop_key
 from stream_app.core.state.complaint_kinds import HANDLING, is_dissatisfaction, is_low_rating
 from stream_app.core.state.complaints import apply_complaint
@@ -57,7 +57,12 @@ _MAX_CACHED: Final = 100_000
 
 
 def apply_event(
-    vector: StateVector[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
+    vector: StateVector[float],
+    event: CustomerEvent,
+    at: int,
+    local_day: int,
+    counts: bool,
+    followed_days: float = math.inf,
 ) -> None:
     """Update a customer's state vector with an event.
 

@@ -7,17 +7,15 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
-
 from stream_app.core.delivery.answer import Answer, Delivered, Gone
 from stream_app.core.delivery.records import OutboundMessage
+from stream_app.core.messages.alerts import AlertText, WebhookBody, WebhookData
+from stream_app.core.messages.schema import encode_message
 from stream_app.core.units import from_micros
 from stream_app.notifications.channels.address_guard import Lookup, system_lookup
 from stream_app.notifications.channels.channel import ChannelKind, Endpoint
 from stream_app.notifications.channels.http import HttpChannel, Reply, unexpected
 from stream_app.notifications.webhook_signature import signature, webhook_key
-
-OPENED: Final = "alert.opened"
 
 
 class WebhookChannel(HttpChannel):
@@ -52,16 +50,10 @@ class WebhookChannel(HttpChannel):
 
 def payload(message: OutboundMessage) -> bytes:
     """Return the request body. It depends only on the message, so every attempt sends the same bytes."""
-    return msgspec.json.encode(
-        {
-            "type": OPENED,
-            "timestamp": from_micros(message.opened_at),
-            "data": {
-                "alert": message.alert,
-                "message": {"title": message.title, "markdown": message.markdown, "plain": message.plain},
-            },
-        }
-    )
+    if message.alert is None:
+        raise ValueError("a webhook gets each alert separately")
+    text = AlertText(message.title, message.markdown, message.plain)
+    return encode_message(WebhookBody(from_micros(message.opened_at), WebhookData(message.alert, text)))
 
 
 KIND: Final = ChannelKind("webhook", WebhookChannel, concurrency=4, single=True, signing="required", rotates=True)

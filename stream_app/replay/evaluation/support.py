@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from stream_app.core.events.schema import KINDS
+from stream_app.core.events.schema import CUSTOMER_KINDS
 from stream_app.replay.results import LogFacts
 
 GIVEN: Final = {"event_id", "customer_id", "occurred_at", "shop_id"}  # fields present in every event
@@ -81,5 +81,5 @@ def absent_fields(log: LogFacts) -> dict[str, list[str]]:
     """Return the optional fields of each kind that never appear: all of them if there are no events of the kind."""
     return {
         kind: [f for f in type_.__struct_fields__ if f not in GIVEN and f not in log.fields.get(kind, ())]
-        for kind, type_ in KINDS.items()
+        for kind, type_ in CUSTOMER_KINDS.items()
     }

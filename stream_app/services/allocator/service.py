@@ -81,14 +81,14 @@ class AllocatorService(SingletonService):
         """Continue after the records in Kafka if they are newer than the store: Redis was restored from a backup."""
         config, known = self._config, opened.next_sequence - 1
         last = [
-            await asyncio.to_thread(last_of_allocator, config, config.kafka.topics.contacts, number)
+            await asyncio.to_thread(last_of_allocator, config, config.kafka.topics.control, number)
             for number in range(config.kafka.partitions)
         ]
         sent = max(one.sequence for one in last)
         if not is_behind(opened, sent, "of the allocator"):
             return
         # A round that only some partitions received is repeated: the same customers get the same alert ids.
-        commit = self.allocator.recover(min(one.moment for one in last), max(one.contact for one in last))
+        commit = self.allocator.recover(min(one.moment for one in last), max(one.control for one in last))
         outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
         outcome.require_stored("of the allocator")
         await skip_sent(self._stores.states, NUMBER, opened, sent, lambda _: [])

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from aiokafka.errors import OutOfOrderSequenceNumber
 
 from stream_app.adapters.kafka.refusals import FIX_TOPIC, REFUSED, TOO_LARGE, refusals
+from stream_app.core import versions
 from stream_app.core.messages.dead_letters import MIN_DEAD_BYTES, cut
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, SEQUENCE, Outgoing, unpack
 from stream_app.core.partition.outbox import ALERTS, DEAD_LETTERS, SCORES
@@ -35,6 +37,13 @@ _RETRY_SECONDS: Final = 3.0  # between attempts to write a rejected record
 REMIND_SECONDS: Final = 60.0  # between log lines about a rejected record
 _CLOSE_SECONDS: Final = 5.0  # for draining on close
 _log = logging.getLogger(__name__)
+
+
+def _read(record: bytes) -> Outgoing:
+    """Return an outbox record, which an earlier release may have stored."""
+    outgoing = unpack(record, Outgoing)
+    role = versions.ROLES.get(outgoing.topic)
+    return outgoing if role is None else msgspec.structs.replace(outgoing, topic=role)
 
 
 @dataclass
@@ -161,7 +170,7 @@ class OutboxRelay:
         """Write records, then retry rejected ones one at a time: one bad record makes the broker reject its batch."""
         sent = []
         for sequence, record in chunk:
-            one = await self._send(sequence, unpack(record, Outgoing))
+            one = await self._send(sequence, _read(record))
             if one.place[0] in MAY_BE_DROPPED or one.place in self._begun:
                 sent.append(one)
                 continue

@@ -49,8 +49,8 @@ from stream_app.core.delivery.records import (
     Request,
     encode_record,
 )
-from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Order, encode as encode_event
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ContactAction, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Order, encode as encode_event
 from stream_app.core.kpis.aggregator import KpiState
 from stream_app.core.kpis.monthly_churn import MonthCount
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
@@ -58,11 +58,11 @@ from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, Labe
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outbox_reader import ReadPosition
 from stream_app.core.messages.schema import (
+    AlertAction,
     AlertOpening,
+    AlertStep,
     AllocationDone,
     CandidateRecord,
-    Contact,
-    ContactAction,
     Tick,
     encode_message,
 )
@@ -214,7 +214,6 @@ def made_values() -> list[tuple[str, bytes]]:
     )
     candidate = CandidateRecord("c1", 1.5, 0.75, 12.5, 33.0, 8.5, 1, 7, "二店", why)
     plain_nominee = CandidateRecord("c2", 0.5, 0.5, 0.0, 33.0, None, 0, 0)
-    contact = Contact("e1", "c1", at)
     opened = AlertOpened(
         "al_1", "c1", at, at + timedelta(days=14), 1, 0.75, 12.5, 33.0, 8.5, "model", 7, "二店", False, why
     )
@@ -223,26 +222,21 @@ def made_values() -> list[tuple[str, bytes]]:
     system: list[Any] = [
         Tick(at),
         Tick(at, 3, learns=True, nominates=True, waits=True, complete=True, ends={"orders": 7}),
-        contact,
-        *(
-            Contact("e2", "c1", at, action, "sms", "coupon", "li", "二店", note="为什么")
-            for action in (ContactAction.DELIVERED, ContactAction.OPENED, ContactAction.REPLIED, ContactAction.FAILED)
-        ),
-        Contact(
+        AlertStep(
             "al_1",
             "c1",
             at,
-            ContactAction.ALERT_OPENED,
+            AlertAction.OPENED,
             sequence=5,
             opening=AlertOpening("al_1", micros, micros + DAY_US, 1, 0.7, candidate),
         ),
-        Contact("e3", "c1", at, ContactAction.ALERT_ACKED, staff="li", alert_id="al_1", take_over=True),
-        Contact("e4", "c1", at, ContactAction.ALERT_SNOOZED, staff="li", alert_id="al_1", until=at + timedelta(days=1)),
-        Contact(
+        AlertStep("e3", "c1", at, AlertAction.ACKED, staff="li", alert_id="al_1", take_over=True),
+        AlertStep("e4", "c1", at, AlertAction.SNOOZED, staff="li", alert_id="al_1", until=at + timedelta(days=1)),
+        AlertStep(
             "e5",
             "c1",
             at,
-            ContactAction.ALERT_RESOLVED,
+            AlertAction.RESOLVED,
             staff="li",
             alert_id="al_1",
             outcome="retained",
@@ -263,9 +257,7 @@ def made_values() -> list[tuple[str, bytes]]:
         CandidateBatch(micros, []),
     ]
     scored = ScoreRecords(1, at, 7, [ScoreRecord("c1", 0.75)])
-    outbox = [
-        Outgoing(name, 1, b"c1", b"value") for name in ("labelled", "nominations", "scores", "alerts", "contacts")
-    ]
+    outbox = [Outgoing(name, 1, b"c1", b"value") for name in ("labelled", "nominations", "scores", "alerts", "control")]
     outbox.append(Outgoing("dead_letters", 0, None, None, [("kafka_dlt-original-topic", b"shop.orders"), ("x", None)]))
     delivery = Delivery("al_1:hook", "al_1", "hook", "default", 1, 2, 3, 4)
     message = OutboundMessage("al_1:hook", "hook", ("al_1:hook",), "title", "*markdown*", "plain", 1, 2, 3)
@@ -279,6 +271,11 @@ def made_values() -> list[tuple[str, bytes]]:
         Browsing(**common, category="hats", session_id="s", load_seconds=1.5),
         Cart(**common, action=CartAction.CHECKOUT_ABANDONED, price=3.0),
         Complaint(**common, action=ComplaintAction.OPENED, complaint_id="k", category="quality", text="差"),
+        Contact(**common),
+        *(
+            Contact(**common, action=action, channel="sms", measure="coupon", campaign="618", staff="li", note="为什么")
+            for action in ContactAction
+        ),
     ]  # fmt: skip
     position = AllocatorPosition({0: ReadPosition(7, 9), 1: ReadPosition()}, micros, 5)
     checkpoint = Checkpoint(micros, {0: ReadPosition(1, 2)}, DAY_US, b"model", {0: 3}, b"q")
@@ -361,21 +358,21 @@ def staff_acts(live: LiveSystem) -> None:
     )
     summaries = [json.loads(live._stored(n, "summary") or b"") for n in range(live.partitions)]
     now = EPOCH + max(one["stream_time"] for one in summaries) * MICROSECOND
-    contacts: list[tuple[str, bytes]] = []
+    steps: list[tuple[str, bytes]] = []
     urgent = [one for one in notes if one.get("urgent")]
     calm = [one for one in notes if not one.get("urgent")]
     for group in (calm, urgent):
         for place, one in enumerate(group):
-            action = (ContactAction.ALERT_ACKED, ContactAction.ALERT_SNOOZED, None)[place % 3]
+            action = (AlertAction.ACKED, AlertAction.SNOOZED, None)[place % 3]
             if action is not None:
-                until = now + timedelta(days=2) if action is ContactAction.ALERT_SNOOZED else None
+                until = now + timedelta(days=2) if action is AlertAction.SNOOZED else None
                 name = one["customer_id"]
-                contacts.append(
+                steps.append(
                     (
                         name,
                         encode_message(
-                            Contact(
-                                f"w{len(contacts)}",
+                            AlertStep(
+                                f"w{len(steps)}",
                                 name,
                                 now,
                                 action,
@@ -388,15 +385,15 @@ def staff_acts(live: LiveSystem) -> None:
                 )
     if len(calm) > 2:
         one = calm[2]
-        contacts.append(
+        steps.append(
             (
                 one["customer_id"],
                 encode_message(
-                    Contact(
+                    AlertStep(
                         "w-resolved",
                         one["customer_id"],
                         now,
-                        ContactAction.ALERT_RESOLVED,
+                        AlertAction.RESOLVED,
                         staff="wang",
                         alert_id=one["alert_id"],
                         outcome="lost",
@@ -405,11 +402,13 @@ def staff_acts(live: LiveSystem) -> None:
                 ),
             )
         )
-    contacts += [
-        (one["customer_id"], encode_message(Contact(f"s{place}", one["customer_id"], now, channel="sms")))
-        for place, one in enumerate(calm)
+    names = [one["customer_id"] for one in calm]
+    contacts = [
+        Contact(event_id=f"s{place}", customer_id=name, occurred_at=now, channel="sms")
+        for place, name in enumerate(names)
     ]
-    produce(live, "contacts", contacts)
+    produce(live, "contacts", list(zip(names, map(encode_event, contacts), strict=True)))
+    produce(live, "control", steps)
 
 
 def alerts_to_deliver() -> list[tuple[str, bytes]]:
@@ -499,7 +498,13 @@ async def contents(live: LiveSystem) -> dict[str, bytes]:
 def sample(live: LiveSystem) -> list[tuple[str, bytes]]:
     """Return some values of every topic: (kind, bytes)."""
     kinds = {"orders": "event", "cart": "event", "browsing": "event", "complaints": "event", "ticks": "system message"}
-    kinds |= {"contacts": "system message", "alerts": "alert", "labelled": "labelled", "nominations": "nominated"}
+    kinds |= {
+        "contacts": "event",
+        "control": "system message",
+        "alerts": "alert",
+        "labelled": "labelled",
+        "nominations": "nominated",
+    }
     found = []
     for role, kind in (kinds | {"scores": "scored"}).items():
         for messages in messages_of(live, role).values():

@@ -11,7 +11,7 @@ from typing import Any, Final
 EVENTS: Final = {"browsing": "browsing", "cart": "cart", "orders": "order", "complaints": "complaint"}  # role: type
 PACKED: Final = ("labelled", "nominations")
 OTHERS: Final = ("alerts", "scores", "dead_letters")
-ROLES: Final = ("ticks", "contacts", *EVENTS, *PACKED, *OTHERS)
+ROLES: Final = ("ticks", "control", "contacts", *EVENTS, *PACKED, *OTHERS)
 PREFIX: Final = "hostile-"
 SHOP: Final = "hostile-shop"
 _CUSTOMERS: Final = 100
@@ -83,6 +83,8 @@ class Maker:
             "event_id": f"{PREFIX}{self.rng.getrandbits(60):x}",
             "customer_id": self.customer,
         }
+        if self.role == "control":
+            return {"type": "alert_step", **basics, "action": "episode_snoozed", **fields}
         if self.role == "contacts":
             return {"type": "contact", **basics, "action": "delivered", **fields}
         kind = EVENTS[self.role]

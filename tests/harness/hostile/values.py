@@ -49,7 +49,7 @@ def _nested(maker: Maker) -> bytes:
 
 
 def _opening(maker: Maker) -> bytes:
-    """Return a contact that opens an invalid alert."""
+    """Return a step that opens an invalid alert."""
     times = {"opened_at": 1_735_000_000_000_000, "expires_at": 1_736_000_000_000_000}
     whole: Json = {**_OPENING, **times, "nominee": {**_NOMINEE, "customer": maker.customer}}
     field, value = maker.rng.choice(
@@ -62,7 +62,7 @@ def _opening(maker: Maker) -> bytes:
 
 
 def _candidate(maker: Maker) -> bytes:
-    """Return a contact that opens an alert with an invalid candidate."""
+    """Return a step that opens an alert with an invalid candidate."""
     field, value = maker.rng.choice(
         [
             ("monthly_worth", Bare("1e308")), ("silent_days", Bare("-1e308")), ("probability", 7.0), ("source", 99),
@@ -74,11 +74,21 @@ def _candidate(maker: Maker) -> bytes:
     return maker.json(action="episode_opened", opening=opening)
 
 
-def _contact(maker: Maker) -> bytes:
+def _step(maker: Maker) -> bytes:
+    """Return a step of an alert with an invalid field."""
     return maker.with_one_of(
         ("sequence", 2**62), ("sequence", -1), ("sequence", 2**70), ("action", "a" * 100_000), ("action", ""),
         ("until", "9999-12-31T23:59:59Z"), ("until", "0001-01-01T00:00:00Z"), ("staff", "s" * 100_000),
-        ("alert_id", ""), ("note", "n" * 400_000), ("outcome", "o" * 10_000), ("channel", "\ud800"),
+        ("alert_id", ""), ("note", "n" * 400_000), ("outcome", "o" * 10_000),
+    )  # fmt: skip
+
+
+def _contact(maker: Maker) -> bytes:
+    """Return a contact with an invalid field, or one that claims to be written by the system."""
+    return maker.with_one_of(
+        ("action", "a" * 100_000), ("action", ""), ("staff", "s" * 100_000), ("alert_id", ""), ("note", "n" * 400_000),
+        ("channel", "\ud800"), ("sequence", 1), ("sequence", 2**62), ("opening", _OPENING), ("type", "alert_step"),
+        ("action", "episode_resolved"), ("action", "episode_opened"), ("type", "tick"), ("type", "desk_done"),
     )  # fmt: skip
 
 
@@ -195,10 +205,11 @@ _PACKED: Final[dict[str, Value]] = {
 }
 VALUES: Final[dict[str, dict[str, Value]]] = {
     "ticks": {**_TEXTS, "tick": _tick, "old tick": _old_tick},
-    "contacts": {
+    "control": {
         **_TEXTS, **_IDS,
-        "opening": _opening, "nominee": _candidate, "contact": _contact, "desk done": _allocation_done,
+        "opening": _opening, "nominee": _candidate, "step": _step, "desk done": _allocation_done,
     },
+    "contacts": {**_TEXTS, **_IDS, "contact": _contact},
     "browsing": _EVENT,
     "cart": _EVENT,
     "orders": {

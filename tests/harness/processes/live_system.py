@@ -188,7 +188,7 @@ class LiveSystem:
             return False
         if any(self.redis.llen(f"{prefix}:{{p{number}}}:outbox") for number in (*range(self.partitions), DESK)):
             return False
-        return all((positions[number] or {})[role] == end for (role, number), end in self.ends().items())
+        return all((positions[number] or {}).get(role, 0) == end for (role, number), end in self.ends().items())
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Return the end offset of each input partition, by role and number."""

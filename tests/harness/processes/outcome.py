@@ -20,7 +20,7 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.messages.outgoing import sequence_of, unpack
-from stream_app.core.messages.schema import AllocationDone, Contact, decode_message
+from stream_app.core.messages.schema import AlertStep, AllocationDone, decode_control
 from stream_app.core.model.snapshot import fingerprint, restore
 from stream_app.core.partition.progress import Summary
 from stream_app.core.settings import Settings
@@ -28,7 +28,7 @@ from stream_app.core.training.trainer import Checkpoint
 from stream_app.services.runtime.stores import opened_stores
 from tests.harness.processes.live_system import LiveSystem
 
-CONTACTS: Final = "contacts"
+CONTROL: Final = "control"
 Decision = tuple[str, int]  # customer, decided_at in microseconds
 Label = tuple[int, bytes, bytes, float, int]  # label, features, experts' log-odds, probability, version
 
@@ -108,7 +108,7 @@ def outcome_of(live: LiveSystem) -> Outcome:
     outcome = Outcome()
     last = asyncio.run(_read_redis(live, outcome))
     received = _Received(outcome)
-    for role in (*OUTPUTS, CONTACTS):
+    for role in (*OUTPUTS, CONTROL):
         for partition, records in records_of(live, role).items():
             for sequence, value in records:
                 received.take(role, partition, sequence, value)
@@ -157,7 +157,7 @@ class _Received:
         if not sequence:
             return  # not from an outbox
         message = _message(role, value)
-        of_allocator = isinstance(message, Contact | AllocationDone) or (
+        of_allocator = isinstance(message, AlertStep | AllocationDone) or (
             isinstance(message, AlertOpened) and not message.urgent
         )
         outbox = DESK if of_allocator else partition
@@ -198,7 +198,7 @@ def _message(role: str, value: bytes) -> object:
         return unpack(value, LabelledBatch)
     if role == "alerts":
         return msgspec.json.decode(value, type=AlertOpened | AlertClosed)
-    return decode_message(value) if role == CONTACTS else None
+    return decode_control(value) if role == CONTROL else None
 
 
 def records_of(live: LiveSystem, role: str) -> dict[int, list[tuple[int, bytes]]]:

@@ -17,11 +17,11 @@ from stream_app.core.delivery.records import (
     decode_record,
     encode_record,
 )
-from stream_app.core.events.schema import decode as decode_event, encode as encode_event
+from stream_app.core.events.schema import Rejected, decode as decode_event, encode as encode_event
 from stream_app.core.messages.alerts import decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, ScoreRecords
 from stream_app.core.messages.outgoing import Outgoing, pack, unpack
-from stream_app.core.messages.schema import decode_message, encode_message
+from stream_app.core.messages.schema import decode_control, decode_tick, encode_message
 from stream_app.core.partition.progress import Position
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.ports import ModelVersion
@@ -38,10 +38,16 @@ def _packed(kind: type) -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]
     return lambda value: unpack(value, kind), msgspec.msgpack.encode
 
 
+def _read_system_message(value: bytes) -> Any:
+    """Read a tick, a control message or a contact: before 0.3, the last two were on one topic."""
+    found = (read(value) for read in (decode_tick, decode_control, decode_event))
+    return next(one for one in found if not isinstance(one, Rejected))
+
+
 # Kind, as the fixtures name it -> how the present program reads and writes it.
 KINDS: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]]] = {
     "event": (decode_event, encode_event),
-    "system message": (decode_message, encode_message),  # ticks, contacts and the allocator's markers
+    "system message": (_read_system_message, encode_message),
     "alert": (decode_alert, encode_message),
     "labelled": (lambda value: unpack(value, LabelledBatch), pack),
     "nominated": (lambda value: unpack(value, CandidateBatch), pack),

@@ -63,10 +63,16 @@ def test_every_command_of_a_script_is_found() -> None:
 def test_the_kafka_script_follows_the_settings() -> None:
     topics = {role: f"t.{role}" for role in Topics.model_fields}
     text = kafka_acls(Kafka(group="my shop", topics=Topics(**topics)))
-    assert "allow 'my shop-allocator' --operation Read --topic t.nominations --topic t.contacts\n" in text
+    assert "allow 'my shop-allocator' --operation Read --topic t.nominations --topic t.control\n" in text
     assert "--operation Read --group 'my shop' --resource-pattern-type prefixed\n" in text
     assert set(re.findall(r"--topic (\S+)", text)) == set(topics.values())
     assert "shop." not in text
+
+
+def test_only_the_services_write_control_messages() -> None:
+    assert {name for name, needs in NEEDS.items() if "control" in needs.writes} == {"allocator", "shop", "operator"}
+    writers = re.findall(r"^allow (\S+) --operation Write .*--topic shop\.control\b", kafka_acls(Kafka()), re.MULTILINE)
+    assert writers == ["churn-allocator", "churn-shop", "churn-operator"]
 
 
 def test_one_user_may_have_all_rights() -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from stream_app.cli import alerts as shown, app
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.messages.schema import Contact
+from stream_app.core.messages.schema import AlertStep
 from stream_app.core.units import EPOCH
 from stream_app.i18n import Translator
 from stream_app.notifications.open_alerts import OpenAlert
@@ -39,10 +39,10 @@ def urgent(alert_id: str = "al_urgent01", **work: Any) -> OpenAlert:
 
 
 class Commands:
-    """Runs `stream-app alerts` over given alerts; `written` are the contacts it writes."""
+    """Runs `stream-app alerts` over given alerts; `written` are the steps it writes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *kept: OpenAlert) -> None:
-        self.written: list[Contact] = []
+        self.written: list[AlertStep] = []
 
         async def found(*_: object) -> tuple[list[OpenAlert], Any]:
             return list(kept), NOW
@@ -53,7 +53,7 @@ class Commands:
         monkeypatch.setattr(shown, "with_stores", lambda _, task: asyncio.run(task(None)))
         monkeypatch.setattr(shown, "_found", found)
         monkeypatch.setattr(shown, "_applied", applied)
-        monkeypatch.setattr(shown, "Contacts", lambda _: SimpleNamespace(send=self.written.append))
+        monkeypatch.setattr(shown, "ControlProducer", lambda _: SimpleNamespace(send=self.written.append))
 
     def run(self, *words: str, width: int = 200) -> Result:
         environ = {"COLUMNS": str(width), "STREAM_APP_SHOP__ZONE": "Asia/Shanghai", "LC_ALL": "en_GB.UTF-8"}
@@ -114,7 +114,7 @@ def test_snooze_takes_a_duration_or_a_time(monkeypatch: pytest.MonkeyPatch) -> N
     for until in ("2d", "1970-01-13T08:00+08:00"):
         done = commands.run("snooze", "al_abcdef01", "--staff", "li", "--until", until)
         assert "is snoozed until 1970-01-13 08:00" in done.stdout
-    assert [contact.until for contact in commands.written] == [NOW + 2 * DAY, NOW + 2 * DAY]
+    assert [step.until for step in commands.written] == [NOW + 2 * DAY, NOW + 2 * DAY]
     for odd in ("1970-01-13T08:00", "1970-01-01T08:00+08:00"):
         done = commands.run("snooze", "al_abcdef01", "--staff", "li", "--until", odd)
         assert (done.exit_code, "Use a future time" in done.stderr) == (2, True)
@@ -124,9 +124,9 @@ def test_resolve_writes_outcome_and_cause(monkeypatch: pytest.MonkeyPatch) -> No
     commands = Commands(monkeypatch, alert(owner="li"))
     options = ("--staff", "li", "--outcome", "retained", "--cause", "price", "--lang", "zh")
     assert "已关闭：retained" in commands.run("resolve", "al_abcd", *options).stdout
-    (contact,) = commands.written
-    assert (contact.outcome, contact.cause, contact.note) == ("retained", "price", None)
-    assert contact.occurred_at == NOW
+    (step,) = commands.written
+    assert (step.outcome, step.cause, step.note) == ("retained", "price", None)
+    assert step.occurred_at == NOW
 
 
 @pytest.mark.parametrize(("option", "value"), [("--outcome", "great"), ("--cause", "weather")])

@@ -214,7 +214,10 @@ def test_messages_and_records_are_written_as_the_same_bytes(old: Fixture) -> Non
         if kind in ARRAYS:
             decode = msgspec.msgpack.decode
             again = msgspec.msgpack.encode(without_added(decode(again), decode(value)))
-        assert again == value, kind
+        if kind == "system message":  # the fields of contacts have another order since 0.3
+            assert msgspec.json.decode(again) == msgspec.json.decode(value)
+        else:
+            assert again == value, kind
 
 
 def test_a_summary_is_written_as_the_same_bytes_but_for_its_schema(old: Fixture) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, AlertNote, WorkNote
-from stream_app.core.messages.schema import Contact
+from stream_app.core.messages.schema import AlertStep
 from stream_app.demo.staff import ENDED_AFTER, TEAM, Case, Staff, case_of, outcome_of
 from stream_app.notifications.open_alerts import OpenAlert
 from stream_app.simulate.truth import Truth
@@ -30,7 +30,7 @@ def an_open(number: int = 1, owner: str = "") -> OpenAlert:
     return OpenAlert(0, note, WorkNote(owner, OPENED if owner else None))
 
 
-def said(staff: Staff, one: OpenAlert, at: datetime) -> list[Contact]:
+def said(staff: Staff, one: OpenAlert, at: datetime) -> list[AlertStep]:
     return list(staff.work([one], at))
 
 
@@ -86,7 +86,7 @@ def test_what_could_not_be_sent_is_said_again_under_the_same_id() -> None:
     one = an_open()
     staff, at = Staff([about()], SEED), case_of(one.note, SEED).acked_at
     first = next(iter(staff.work([one], at)))  # the sender failed: it never came back for more
-    assert [contact.event_id for contact in said(staff, one, at)] == [first.event_id]
+    assert [step.event_id for step in said(staff, one, at)] == [first.event_id]
 
 
 def test_the_staff_keeps_its_hands_off_the_cases_of_visitors_and_of_strangers() -> None:

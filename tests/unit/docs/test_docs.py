@@ -30,6 +30,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 REFERENCE = ["events", "features", "state", "settings", "metrics", "playbook", "causes"]
 MADE = [
     "schema/events.schema.json",
+    "schema/alerts.schema.json",
+    "schema/webhook.schema.json",
     "schema/asyncapi.json",
     *(f"reference/{page}{suffix}" for page in REFERENCE for suffix in (".md", ".zh.md")),
     "../deploy/kafka-acls.sh",

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from stream_app.cli import app
-from stream_app.config import LiveConfig, load_config
+from stream_app.config import SHOP_TOPICS, LiveConfig, load_config
 from stream_app.config.listing import rows
 from stream_app.ingest import load_mapping
 from stream_app.metrics.index import SERVICES
@@ -69,7 +69,7 @@ def test_a_second_installation_shares_nothing_but_the_events(lang: str, tmp_path
         for role in type(default.kafka.topics).model_fields
         if getattr(config.kafka.topics, role) == getattr(default.kafka.topics, role)
     }
-    assert shared == {"browsing", "cart", "orders", "complaints"}
+    assert shared == set(SHOP_TOPICS)
     assert config.redis.prefix != default.redis.prefix
     assert config.kafka.group != default.kafka.group
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.events.bounds import Bounds
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Event, Order, encode
 from stream_app.errors import EmptyLog, NoSuchLog, NotSorted
 from stream_app.ingest import LogFormat, LogSummary, Progress, open_log, wire
 from stream_app.ingest.rejections import Rejection
@@ -246,3 +246,17 @@ def test_a_missing_or_empty_log_is_refused(tmp_path: Path) -> None:
     for name in ("empty", "blank", "packed", "folder"):
         with pytest.raises(EmptyLog, match="contains no events"):
             open_log([tmp_path / name], JSONL, tmp_path)
+
+
+def test_contacts_are_read_before_other_events_of_the_same_time(tmp_path: Path) -> None:
+    """As a worker reads them from Kafka. Steps of alerts in a dump of an earlier release are rejected."""
+    first, at = order(1), START
+    sent = Contact(event_id="m1", customer_id="c1", occurred_at=at, channel="sms", campaign="618")
+    step = encode(sent).replace(b"}", b',"action":"episode_acked"}')
+    (tmp_path / "log").write_bytes(text_of([first, sent]) + step + b"\n")
+    summary, seen, rejected = read([tmp_path / "log"], tmp_path)
+    assert seen == [sent, first]
+    assert summary.kinds == {"order": 1, "contact": 1}
+    assert summary.fields["contact"] == frozenset({"channel", "campaign"})
+    assert [(one.line, one.field) for one in rejected] == [(3, "action")]
+    assert not summary.in_order

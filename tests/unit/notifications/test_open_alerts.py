@@ -14,7 +14,7 @@ from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH
 from stream_app.errors import AlertTaken, BadOption, NoSuchAlert
-from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
+from stream_app.notifications.open_alerts import OpenAlert, alert_of, open_alerts, step_of
 from tests.fakes import MemoryServer, MemoryStateStore
 
 DAY = timedelta(days=1)
@@ -97,14 +97,14 @@ def test_an_id_may_be_named_by_its_beginning_if_no_other_begins_so() -> None:
 def test_a_second_person_is_refused_in_words_unless_the_episode_is_taken_over() -> None:
     taken = alert(owner="li")
     with pytest.raises(AlertTaken, match=r"belongs to li\. Ask li, or add --take-over"):
-        contact_of(taken, "episode_acked", "wang", NOW, take_over=False)
-    contact = contact_of(taken, "episode_acked", " wang ", NOW, take_over=True)
-    assert (contact.staff, contact.take_over, contact.alert_id) == ("wang", True, "al_abcdef01")
-    assert contact_of(taken, "episode_resolved", "li", NOW, take_over=False).staff == "li"
+        step_of(taken, "episode_acked", "wang", NOW, take_over=False)
+    step = step_of(taken, "episode_acked", " wang ", NOW, take_over=True)
+    assert (step.staff, step.take_over, step.alert_id) == ("wang", True, "al_abcdef01")
+    assert step_of(taken, "episode_resolved", "li", NOW, take_over=False).staff == "li"
     with pytest.raises(BadOption, match="Give your name"):
-        contact_of(taken, "episode_acked", "  ", NOW, take_over=False)
+        step_of(taken, "episode_acked", "  ", NOW, take_over=False)
 
 
-def test_two_contacts_never_have_one_id() -> None:
-    ids = {contact_of(alert(), "episode_acked", "li", NOW, take_over=False).event_id for _ in range(100)}
+def test_two_steps_never_have_one_id() -> None:
+    ids = {step_of(alert(), "episode_acked", "li", NOW, take_over=False).event_id for _ in range(100)}
     assert len(ids) == 100

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stream_app.core.events.enumerations import OrderAction
-from stream_app.core.events.schema import KINDS, Event, Order, Rejected, decode
+from stream_app.core.events.schema import CUSTOMER_KINDS, Event, Order, Rejected, decode
 from stream_app.simulate import ShopSettings, Truth, simulate, truth, write_log
 from stream_app.simulate.shop import draw_shop
 from stream_app.simulate.tables import TABLES
@@ -65,7 +65,7 @@ def test_every_line_decodes_to_the_event_that_was_made() -> None:
 
 
 def test_sorted_by_time_then_type_within_the_span(year: list[Event]) -> None:
-    names = {kind: name for name, kind in KINDS.items()}
+    names: dict[type[Event], str] = {kind: name for name, kind in CUSTOMER_KINDS.items()}
     keys = [(event.at, names[type(event)]) for event in year]
     assert keys == sorted(keys)
     assert all(YEAR.start <= event.occurred_at < YEAR.start + 365 * DAY for event in (year[0], year[-1]))
@@ -76,7 +76,7 @@ def test_event_ids_are_unique(year: list[Event]) -> None:
 
 
 def test_tables_are_in_the_order_of_the_type_names() -> None:
-    assert list(TABLES) == sorted(KINDS)
+    assert list(TABLES) == sorted(CUSTOMER_KINDS)
 
 
 def test_volume_is_that_of_a_shop(year: list[Event], paid: dict[str, list[datetime]]) -> None:
@@ -84,7 +84,7 @@ def test_volume_is_that_of_a_shop(year: list[Event], paid: dict[str, list[dateti
     assert 25 <= len(year) / YEAR.customers <= 60
     assert 0.5 < (orders == 1).mean() < 0.65
     assert 3 <= orders[orders > 1].mean() <= 5
-    assert {type(event) for event in year} == set(KINDS.values())
+    assert {type(event) for event in year} == set(CUSTOMER_KINDS.values())
 
 
 def test_base_rate_of_the_churn_label(paid: dict[str, list[datetime]]) -> None:

@@ -1,4 +1,4 @@
-"""MessagePack encoding of a customer's open alert and of the urgent cases that staff have worked on."""
+"""MessagePack encoding of a customer's open alert, of the urgent cases that staff have worked on, and of consent."""
 
 from __future__ import annotations
 
@@ -65,12 +65,21 @@ class _StoredTrial(_StoredAlert, array_like=True, gc=False):
     arm: str = ""
 
 
+class _StoredConsent(_StoredTrial, array_like=True, gc=False):
+    """An alert, followed by the customer's consent if there is any: few customers have one."""
+
+    consent: int = 0
+
+
 def encode_alerts(customer: Customer) -> bytes:
-    """Return the encoded alert and urgent cases of a customer, or b"" if there are none."""
-    if customer.alert is None and not customer.cases:
+    """Return the encoded alert, urgent cases and consent of a customer, or b"" if there are none."""
+    if customer.alert is None and not customer.cases and not customer.consent:
         return b""
     cases = [_stored_case(customer.name, key, one) for key, one in customer.cases.items()]
-    return msgspec.msgpack.encode(_stored(customer.alert, cases))
+    stored = _stored(customer.alert, cases)
+    if customer.consent:
+        stored = _StoredConsent(**msgspec.structs.asdict(stored), consent=customer.consent)
+    return msgspec.msgpack.encode(stored)
 
 
 def _stored_case(name: str, key: CaseKey, one: UrgentCase) -> _MovedCase:
@@ -109,11 +118,11 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
     return _StoredTrial(**msgspec.structs.asdict(stored), arm=one.arm) if one.arm else stored
 
 
-def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase]]:
-    """Return the alert and the cases of a customer. Raise msgspec.MsgspecError or IndexError if malformed."""
-    one = msgspec.msgpack.decode(packed, type=_StoredTrial)
+def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], int]:
+    """Return a customer's alert, cases and consent. Raise msgspec.MsgspecError or IndexError if malformed."""
+    one = msgspec.msgpack.decode(packed, type=_StoredConsent)
     cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
-    return _alert(name, one) if one.rank else None, cases
+    return _alert(name, one) if one.rank else None, cases, one.consent
 
 
 def _case(name: str, one: _MovedCase) -> UrgentCase:

@@ -9,7 +9,7 @@ Many customers are encoded at once, column by column. Layout of a value (numbers
     counters           nonzero counters (counters.py)
     decisions          27 bytes per unlabelled decision (decisions.py)
     features           of decisions not made on the current state: a bitmap, then the features that differ
-    alert              MessagePack, if an alert is open or an urgent case has staff work (alerts.py)
+    alert              MessagePack, if an alert is open, an urgent case has staff work, or there is consent (alerts.py)
     checksum           xxh32 of everything before it
 
 Other releases may have different slots, counters, features or experts. CODEC_SCHEMA is a hash of their names. It is
@@ -185,7 +185,7 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
             due=due[place],
         )
         if alerts[place]:
-            customer.alert, customer.cases = _alerts(name, alerts[place])
+            customer.alert, customer.cases, customer.consent = _alerts(name, alerts[place])
         customers.append(customer)
     return Restored(customers, ranks)
 
@@ -237,7 +237,7 @@ def _decode_ranks(ranked: Bools, reader: Reader) -> Ranks:
     return ranks
 
 
-def _alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase]]:
+def _alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], int]:
     try:
         return decode_alerts(name, packed)
     except (msgspec.MsgspecError, IndexError) as error:

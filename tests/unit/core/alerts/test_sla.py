@@ -14,7 +14,7 @@ from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.events.enumerations import ComplaintAction
 from stream_app.core.events.schema import Event, encode
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
-from stream_app.core.messages.schema import Contact, ContactAction, encode_message
+from stream_app.core.messages.schema import AlertAction, AlertStep, encode_message
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.state.vector import CASES
@@ -39,11 +39,11 @@ LOG: Final = [of("a", T0 - 9), of("a", T0 - 8, ANSWERED), of("a", T0 - 7, RESOLV
 
 
 def lane_at(at: int, limits: Limits | None = None, *more: bytes) -> tuple[PartitionTask, list[Step]]:
-    """A lane whose customer c has complained, at a moment; `more`: contacts that come with the rest."""
+    """A lane whose customer c has complained, at a moment; `more`: control messages that come with the rest."""
     task = PartitionTask(0, TOPICS, SHOP, limits or Limits())
     task.begin(b"", b"")
     complaints = [encode(one) for one in LOG]
-    fetch(task, orders=[encode(order("c", T0 - DAY_US))], complaints=complaints, ticks=[tick(at)], contacts=more)
+    fetch(task, orders=[encode(order("c", T0 - DAY_US))], complaints=complaints, ticks=[tick(at)], control=more)
     return task, steps_of(task)
 
 
@@ -58,12 +58,12 @@ def noted(steps: list[Step], before: Mapping[str, bytes] | None = None) -> dict[
 def said(action: str, at: int, **more: Any) -> bytes:
     fields: dict[str, Any] = {"customer_id": "c", "alert_id": ALERT, "staff": "li"} | more
     return encode_message(
-        Contact(f"{action}-{at}", occurred_at=EPOCH + at * MICROSECOND, action=ContactAction(action), **fields)
+        AlertStep(f"{action}-{at}", occurred_at=EPOCH + at * MICROSECOND, action=AlertAction(action), **fields)
     )
 
 
-def hear(task: PartitionTask, *contacts: bytes) -> list[Step]:
-    fetch(task, contacts=contacts)
+def hear(task: PartitionTask, *steps: bytes) -> list[Step]:
+    fetch(task, control=steps)
     return steps_of(task)
 
 
@@ -84,7 +84,7 @@ def restarted(steps: list[Step]) -> PartitionTask:
     task.restore(list(states.items()))
     found = task.begin(steps[-1].commit.position, steps[-1].commit.summary)
     assert found is not None
-    for role in task.inputs.positions.keys() | {"contacts", "cart", "browsing"}:
+    for role in task.inputs.positions.keys() | {"control", "cart", "browsing"}:
         at = found.offsets.get(role, 0)
         task.inputs.receive(role, at, [], at, at)
     return task
@@ -181,11 +181,11 @@ def test_a_pause_that_is_over_before_it_begins_changes_nothing() -> None:
 @pytest.mark.parametrize("action", ["episode_acked", "episode_snoozed", "episode_resolved"])
 def test_what_comes_twice_counts_once(action: str) -> None:
     task, steps = lane_at(DUE + 1)
-    contact = said(action, DUE + HOUR_US, take_over=True, outcome="lost", until=UNTIL)
+    step = said(action, DUE + HOUR_US, take_over=True, outcome="lost", until=UNTIL)
     over = said("episode_acked", DUE + 2 * HOUR_US, staff="wang", take_over=True)
-    first = hear(task, contact)
+    first = hear(task, step)
     stored = noted(first + hear(task, over), noted(steps))
-    assert noted(hear(task, contact), stored) == stored
+    assert noted(hear(task, step), stored) == stored
     assert len(told(first)) == (action == "episode_resolved")
 
 
@@ -206,7 +206,7 @@ def test_after_a_restart_the_owner_is_known_and_a_resolved_case_stays_so() -> No
     steps += hear(task, said("episode_acked", DUE + HOUR_US))
     again = restarted(steps)
     again.inputs.receive(
-        "contacts", 1, [Record(1, APPENDED_MS, None, said("episode_acked", DUE + 2, staff="wang"))], 2, 2
+        "control", 1, [Record(1, APPENDED_MS, None, said("episode_acked", DUE + 2, staff="wang"))], 2, 2
     )
     assert noted(steps_of(again)) == {}
     steps += hear(task, said("episode_resolved", DUE + 2 * HOUR_US, outcome="lost"))
@@ -235,8 +235,8 @@ def test_an_expired_case_leaves_the_list_also_after_a_restart() -> None:
 @pytest.mark.parametrize("events", [1, 2, 1_000])
 def test_catching_up_in_one_commit_or_in_many_comes_to_the_same(events: int) -> None:
     """The case opens and is resolved in one step where commits are large."""
-    contacts = (said("episode_acked", DUE + 2), said("episode_resolved", DUE + 3, outcome="lost"))
-    _, steps = lane_at(DUE + 1, Limits(events=events), *contacts)
+    sent = (said("episode_acked", DUE + 2), said("episode_resolved", DUE + 3, outcome="lost"))
+    _, steps = lane_at(DUE + 1, Limits(events=events), *sent)
     assert noted(steps) == {}
     opened, closed = told(steps) if len(told(steps)) == 2 else (None, None)
     assert isinstance(opened, AlertOpened)

@@ -16,7 +16,7 @@ from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.events.schema import encode
 from stream_app.core.messages.alerts import AlertClosed
 from stream_app.core.messages.outgoing import Outgoing, unpack
-from stream_app.core.messages.schema import Contact, ContactAction, encode_message
+from stream_app.core.messages.schema import AlertAction, AlertStep, encode_message
 from stream_app.core.partition.outbox import opening
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
@@ -35,7 +35,7 @@ def with_episode() -> tuple[PartitionTask, dict[str, bytes]]:
     task.begin(b"", b"")
     fetch(task, orders=[encode(order("c", T0)), encode(order("d", T0))], ticks=[tick(OPENED)])
     steps_of(task)
-    fetch(task, contacts=[opening_of("c", OPENED, 1)])
+    fetch(task, control=[opening_of("c", OPENED, 1)])
     return task, noted(steps_of(task), {})
 
 
@@ -51,12 +51,12 @@ def said(action: str, at: int, event_id: str = "", **more: Any) -> bytes:
     fields: dict[str, Any] = {"customer_id": "c", "alert_id": ALERT, "staff": "li"} | more
     occurred_at = EPOCH + at * MICROSECOND
     return encode_message(
-        Contact(event_id or f"{action}-{at}", occurred_at=occurred_at, action=ContactAction(action), **fields)
+        AlertStep(event_id or f"{action}-{at}", occurred_at=occurred_at, action=AlertAction(action), **fields)
     )
 
 
-def hear(task: PartitionTask, *contacts: bytes) -> list[Step]:
-    fetch(task, contacts=contacts)
+def hear(task: PartitionTask, *steps: bytes) -> list[Step]:
+    fetch(task, control=steps)
     return steps_of(task)
 
 
@@ -119,11 +119,11 @@ def test_an_alert_that_is_resolved_is_closed_with_its_outcome_and_its_confirmed_
 def test_what_comes_twice_counts_once(action: str) -> None:
     task, stored = with_episode()
     more: dict[str, Any] = {"outcome": "lost", "until": EPOCH + (OPENED + 5 * HOUR_US) * MICROSECOND}
-    contact = said(action, OPENED + HOUR_US, take_over=True, **more)
+    step = said(action, OPENED + HOUR_US, take_over=True, **more)
     over = said("episode_acked", OPENED + 2 * HOUR_US, staff="wang", take_over=True)
-    first = hear(task, contact)
+    first = hear(task, step)
     stored = noted(first + hear(task, over), stored)
-    assert noted(hear(task, contact), stored) == stored  # it does not take the episode back
+    assert noted(hear(task, step), stored) == stored  # it does not take the episode back
     assert len(closed(first)) == (action == "episode_resolved")
 
 
@@ -165,7 +165,7 @@ def test_the_owner_is_stored_with_the_customer_and_in_force_after_a_restart() ->
     again.restore(list(step.commit.states.items()))
     again.begin(step.commit.position, step.commit.summary)
     late = said("episode_acked", OPENED + 2 * HOUR_US, staff="wang")
-    again.inputs.receive("contacts", 2, [Record(2, APPENDED_MS, None, late)], 3, 3)
+    again.inputs.receive("control", 2, [Record(2, APPENDED_MS, None, late)], 3, 3)
     for role in ("ticks", "browsing", "cart", "complaints", "orders"):
         again.inputs.receive(
             role, again.inputs.ends.get(role, 0), [], again.inputs.ends.get(role, 0), again.inputs.ends.get(role, 0)
@@ -200,7 +200,7 @@ def test_where_commits_are_cut_does_not_show_in_the_ranking() -> None:
         steps_of(task)
         hear(task, opening_of("c", OPENED, 1))
         at = OPENED + 2 * SHOP.decide_every
-        fetch(task, ticks=[tick(at)], contacts=[said("episode_resolved", at + 1, outcome="lost")])
+        fetch(task, ticks=[tick(at)], control=[said("episode_resolved", at + 1, outcome="lost")])
         assert len(steps_of(task)) == (2 if events == 1 else 1)
         ranks = task.processor.ranking.rows(np.array([task.processor.customers["c"].index]))
         return tuple(float(one[0]) for one in (ranks.earlier, ranks.last, ranks.latest))
@@ -221,7 +221,7 @@ def test_why_goes_with_the_alert_from_the_allocator_to_the_note_and_the_counts()
     why = Explanation("loyal", (Cause("price", 0.6), Cause("natural", 0.2)), (Evidence("silence", {"days": 40.0}),))
     candidate = AlertCandidate("c", OPENED, 0.9, 0.9, 12.0, 40.0, float("nan"), 1, 1, explanation=why)
     alert = Alert(ALERT, "c", OPENED, OPENED + DAY_US, 1, 0.9, candidate)
-    told = [one for one in opening(0, alert, 1) if one.topic == "contacts"]
+    told = [one for one in opening(0, alert, 1) if one.topic == "control"]
     task = PartitionTask(0, TOPICS, SHOP, Limits())
     task.begin(b"", b"")
     fetch(task, orders=[encode(order("c", T0))], ticks=[tick(OPENED)])

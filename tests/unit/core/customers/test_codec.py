@@ -291,7 +291,7 @@ def test_an_alert_that_was_stored_before_there_were_cases_is_read() -> None:
     new = encode_alerts(customer)
     assert new[:2] == b"\xdc\x00"  # an array of more than 15
     old = b"\xdc\x00" + bytes([new[2] - 2]) + new[3:-2]  # without cases and segment, both empty
-    assert decode_alerts("c", old) == decode_alerts("c", new) == (customer.alert, {})
+    assert decode_alerts("c", old) == decode_alerts("c", new) == (customer.alert, {}, 0)
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,7 @@ def test_an_alert_that_was_stored_before_segments_were_is_read_without_one() -> 
     customer.alert = replace(an_episode(), segment="vip")
     packed = encode_alerts(customer)
     older = msgspec.msgpack.encode(msgspec.msgpack.decode(packed)[:-1])
-    assert [alert and alert.segment for alert, _ in (decode_alerts("c", packed), decode_alerts("c", older))] == [
+    assert [alert and alert.segment for alert, *_ in (decode_alerts("c", packed), decode_alerts("c", older))] == [
         "vip",
         "",
     ]

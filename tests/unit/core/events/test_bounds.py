@@ -30,13 +30,14 @@ from stream_app.core.messages.dead_letters import DeadLetter
 from stream_app.core.messages.decoding import decode_record, read_internal
 from stream_app.core.messages.outgoing import pack, sequence_of
 from stream_app.core.messages.schema import (
+    AlertAction,
     AlertOpening,
+    AlertStep,
     AllocationDone,
     CandidateRecord,
-    Contact,
-    ContactAction,
     Tick,
-    decode_message,
+    decode_control,
+    decode_tick,
     encode_message,
 )
 from stream_app.core.model.churn_model import ChurnModel
@@ -188,7 +189,7 @@ def test_an_alert_round_trips_for_any_state(worth: float) -> None:
     assert nominated.candidates[0].monthly_worth == (0.0 if math.isnan(worth) else max(min(worth, 1e15), -1e15))
 
 
-# --- contacts and ticks ----------------------------------------------------------------------------------------------
+# --- control messages and ticks --------------------------------------------------------------------------------------
 
 
 def candidate(customer: str = "c", **fields: Any) -> CandidateRecord:
@@ -197,12 +198,12 @@ def candidate(customer: str = "c", **fields: Any) -> CandidateRecord:
 
 
 def opening(at: int = T0, customer: str = "c", sequence: int = 1) -> dict[str, Any]:
-    """Return a contact of the allocator as JSON."""
+    """Return an opening of the allocator as JSON."""
     told = AlertOpening(f"al_{at}", at, at + 14 * DAY_US, 1, 0.9, candidate(customer))
-    contact = Contact(
-        f"al_{at}", customer, EPOCH + at * MICROSECOND, ContactAction.ALERT_OPENED, sequence=sequence, opening=told
+    step = AlertStep(
+        f"al_{at}", customer, EPOCH + at * MICROSECOND, AlertAction.OPENED, sequence=sequence, opening=told
     )
-    found: dict[str, Any] = json.loads(encode_message(contact))
+    found: dict[str, Any] = json.loads(encode_message(step))
     return found
 
 
@@ -228,7 +229,7 @@ SPOILT: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("place", "value"), SPOILT)
-def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str, value: Any) -> None:
+def test_a_step_of_an_alert_out_of_range_is_a_dead_letter_and_later_ones_count(place: str, value: Any) -> None:
     spoilt = opening()
     *way, last = place.split(".")
     inner = spoilt
@@ -236,8 +237,8 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
         inner = inner[name]
     inner[last] = value
     good = opening(T0 + DAY_US, sequence=2)
-    contacts = [json.dumps(one).encode() for one in (spoilt, good)]
-    task = task_with(orders=[encode(order("c", T0))], contacts=contacts)
+    control = [json.dumps(one).encode() for one in (spoilt, good)]
+    task = task_with(orders=[encode(order("c", T0))], control=control)
     steps = steps_of(task)
     assert sum(step.rejected.total() for step in steps) == 1
     alert = task.processor.customers["c"].alert
@@ -245,24 +246,30 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
     assert alert.alert_id == f"al_{T0 + DAY_US}"
 
 
-def test_a_forged_sequence_number_hides_no_later_contact() -> None:
+def test_a_forged_sequence_number_hides_no_later_opening() -> None:
     forged, good = opening(T0, "a", sequence=10**15 - 1), opening(T0 + DAY_US, "b", sequence=2)
     events = [encode(order(name, T0)) for name in ("a", "b")]
-    task = task_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
+    task = task_with(orders=events, control=[json.dumps(one).encode() for one in (forged, good)])
     steps_of(task)
     assert task.processor.customers["b"].alert is not None
 
 
-def test_only_the_allocator_numbers_its_contacts() -> None:
-    sent = {"type": "contact", "event_id": "e", "customer_id": "c", "occurred_at": "2024-05-01T00:00:00Z"}
-    rejected = decode_message(json.dumps(sent | {"sequence": 5}).encode())
-    assert isinstance(rejected, Rejected)
-    assert rejected.field == "sequence"
+def test_only_openings_have_a_number() -> None:
+    sent = {"type": "alert_step", "event_id": "e", "customer_id": "c", "occurred_at": "2024-05-01T00:00:00Z"}
+    acked = sent | {"action": "episode_acked"}
+    for fields, place in [({"sequence": 5}, "sequence"), ({"opening": opening()["opening"]}, "opening")]:
+        rejected = decode_control(json.dumps(acked | fields).encode())
+        assert isinstance(rejected, Rejected)
+        assert rejected.field == place
+    for action in ("sent", "other", "teleported"):
+        rejected = decode_control(json.dumps(sent | {"action": action}).encode())
+        assert isinstance(rejected, Rejected)
+        assert rejected.field == "action"
 
 
 @pytest.mark.parametrize("version", [-1, 1 << 62, 10**9])
 def test_a_tick_has_a_valid_version(version: int) -> None:
-    assert isinstance(decode_message(encode_message(Tick(EPOCH, version))), Rejected)
+    assert isinstance(decode_tick(encode_message(Tick(EPOCH, version))), Rejected)
 
 
 # --- what trainer, desk and deliverer read ---------------------------------------------------------------------------
@@ -420,15 +427,16 @@ def spoil(draw: st.DrawFn, value: Any) -> Any:
 
 @st.composite
 def spoilt_records(draw: st.DrawFn) -> tuple[str, bytes]:
-    contact = json.loads(
-        encode_message(Contact("w1", "c", EPOCH + T0 * MICROSECOND, ContactAction.ALERT_SNOOZED, alert_id="al"))
+    step = json.loads(
+        encode_message(AlertStep("w1", "c", EPOCH + T0 * MICROSECOND, AlertAction.SNOOZED, alert_id="al"))
     )
+    contact = json.loads(event("contact", action="opted_out"))
     done = json.loads(encode_message(AllocationDone(EPOCH + T0 * MICROSECOND, 3)))
     tick = json.loads(encode_message(Tick(EPOCH + T0 * MICROSECOND, 1, learns=True, nominates=True)))
     events = [json.loads(event(kind, amount=1.0, price=1.0, rating=1.0, text="x")) for kind in KINDS]
     role, value = draw(
         st.sampled_from(
-            [("contacts", opening()), ("contacts", contact), ("contacts", done), ("ticks", tick)]
+            [("control", opening()), ("control", step), ("control", done), ("contacts", contact), ("ticks", tick)]
             + [("orders", one) for one in events]
         )
     )

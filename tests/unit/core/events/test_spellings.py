@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
 from stream_app.core.events.schema import KINDS, Event, Rejected, decode, encode
 from stream_app.core.events.spellings import SPELLINGS, letters_of, word_of
-from stream_app.core.messages.schema import Contact
+from stream_app.core.messages.schema import AlertStep
 from stream_app.core.messages.unknown_words import MAX_WORDS, MORE, UNREADABLE, UnknownValues
 from stream_app.core.model.labels import counts_as_order
 from stream_app.core.partition.task import Limits, PartitionTask
@@ -33,7 +33,7 @@ from tests.unit.core.partition.test_task import fetch, steps_of, task_with
 
 ENUMERATIONS: dict[str, Any] = {
     field.type.__name__: field.type
-    for kind in (*KINDS.values(), Contact)
+    for kind in (*KINDS.values(), AlertStep)
     for field in msgspec.structs.fields(kind)
     if isinstance(field.type, enum.EnumType)
 }

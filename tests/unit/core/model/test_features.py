@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.events.enumerations import ComplaintAction
-from stream_app.core.events.schema import Event
+from stream_app.core.events.schema import CustomerEvent
 from stream_app.core.model.bg_nbd import LIMIT as PRIOR_LIMIT, bg_nbd_log_odds
 from stream_app.core.model.features import FEATURES, LIMIT, LINEAR, NAMES, features
 from stream_app.core.segments import lifecycle_stage
@@ -23,7 +24,7 @@ HORIZON = 60.0
 DAY0 = T0 / DAY_US
 
 
-def facts_of(events: list[Event]) -> StateVector[float]:
+def facts_of(events: Sequence[CustomerEvent]) -> StateVector[float]:
     vector = new_vector()
     for event in events:
         apply_event(vector, event, event.at, event.at // DAY_US, event.__struct_config__.tag == "order")
@@ -72,7 +73,7 @@ def test_vectors_of_another_shape_are_refused() -> None:
 
 
 @given(logs(customers=1, max_size=15), st.floats(0.0, 3000.0))
-def test_features_are_finite_and_bounded_whatever_happened(events: list[Event], later: float) -> None:
+def test_features_are_finite_and_bounded_whatever_happened(events: list[CustomerEvent], later: float) -> None:
     view = StateFrame(np.array([facts_of(events)]), np.array([events[-1].at / DAY_US + later]), HORIZON)
     with np.errstate(all="raise", under="ignore"):
         table = features(view)

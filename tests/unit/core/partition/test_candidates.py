@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stream_app.core.alerts.lifecycle import RETURNED, UNEXPLAINED, AlertCandidate, open_alerts
-from stream_app.core.messages.schema import Contact, ContactAction
+from stream_app.core.messages.schema import AlertAction, AlertStep
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
@@ -149,8 +149,8 @@ def test_a_held_out_customer_is_locked_like_one_who_is_called_and_staff_do_not_l
     partition.alerts.open_alert(alert)
     assert partition.alerts.candidates.best(MONDAY + DAY_US, planning_model()) == []
     opened = EPOCH + MONDAY * MICROSECOND
-    resolved = Contact("r", name, opened, ContactAction.ALERT_RESOLVED, staff="li", alert_id=alert.alert_id)
-    partition.apply_contact(resolved, MONDAY)
+    resolved = AlertStep("r", name, opened, AlertAction.RESOLVED, staff="li", alert_id=alert.alert_id)
+    partition.apply_alert_step(resolved, MONDAY)
     assert partition.customers[name].alert is not None
     assert partition.alerts.take_notes() == {}
     assert not partition.aggregator.count_open(partition.alerts.open.values())

@@ -11,7 +11,7 @@ from stream_app.adapters.kafka.partitioner import murmur2, partition_of
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.events.schema import Rejected, encode
+from stream_app.core.events.schema import Contact, Rejected, encode
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, ScoreRecords
 from stream_app.core.messages.dead_letters import (
@@ -23,7 +23,6 @@ from stream_app.core.messages.dead_letters import (
     dead_letter,
 )
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, Outgoing, unpack
-from stream_app.core.messages.schema import Contact, encode_message
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.partition import outbox
@@ -200,8 +199,8 @@ def test_scores_of_ids_that_json_writes_long_fit() -> None:
 def test_an_explanation_that_is_too_long_is_left_out() -> None:
     candidate = a_nomination("c1", text="x" * 300_000)
     alert = Alert("al_1", "c1", T0, T0 + 1, 1, 0.5, candidate)
-    opened, contact = outbox.opening(0, alert, 7)
-    assert max(opened.size, contact.size) < 10_000
+    opened, step = outbox.opening(0, alert, 7)
+    assert max(opened.size, step.size) < 10_000
     assert msgspec.json.decode(opened.payload, type=AlertOpened).customer_id == "c1"
 
 
@@ -252,14 +251,14 @@ def test_misplaced_records_may_become_dead_messages_as_they_came() -> None:
 
 def contact(customer: str) -> bytes:
     at = order("c", T0).occurred_at
-    return encode_message(Contact(event_id=f"e{customer}", customer_id=customer, occurred_at=at))
+    return encode(Contact(event_id=f"e{customer}", customer_id=customer, occurred_at=at))
 
 
 @pytest.mark.parametrize("bury", [False, True])
 def test_misplaced_contacts_count_too_and_ticks_and_the_allocator_never(bury: bool) -> None:
     task = placed_lane(Limits(dead_letter_misplaced=bury))
-    contacts = [contact(OURS[0]), contact(THEIRS[0]), opening_of(THEIRS[1], T0, 1)]
-    fetch(task, contacts=contacts, ticks=[tick(T0 + 1)])
+    contacts = [contact(OURS[0]), contact(THEIRS[0])]
+    fetch(task, contacts=contacts, control=[opening_of(THEIRS[1], T0, 1)], ticks=[tick(T0 + 1)])
     steps = steps_of(task)
     assert sum(step.misplaced.total() for step in steps) == 1
     assert len(sent(steps, "dead_letters")) == bury

@@ -11,17 +11,18 @@ from hypothesis import given, settings, strategies as st
 
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import Event, encode
+from stream_app.core.events.enumerations import ContactAction
+from stream_app.core.events.schema import Contact, Event, encode
 from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertOpened, decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import Outgoing, pack, unpack
 from stream_app.core.messages.schema import (
+    AlertAction,
     AlertOpening,
+    AlertStep,
     AllocationDone,
     CandidateRecord,
-    Contact,
-    ContactAction,
     encode_message,
 )
 from stream_app.core.model.churn_model import ChurnModel
@@ -77,7 +78,7 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
             assert customer.vector == known.vector, name
             assert customer.counters == known.counters, name
             assert list(customer.ids) == list(known.ids)
-            assert (customer.due, customer.fresh) == (known.due, known.fresh)
+            assert (customer.due, customer.fresh, customer.consent) == (known.due, known.fresh, known.consent)
             assert waits_of(customer) == waits_of(known)
             assert (customer.alert is None) == (known.alert is None)
     # 2. Labels, with the probabilities that were given.
@@ -99,19 +100,20 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
         assert came == {one.alert_id: one for one in expected if isinstance(one, kind)}
 
 
+LOGS = logs(customers=6, max_size=40, contacts=True).map(as_read)
 # Each example runs a whole system, for a quarter of a second.
 COSTLY = settings(max_examples=settings().max_examples * 2 // 5)
 
 
 @COSTLY
-@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
+@given(LOGS, st.integers(1, 3), st.integers(0, 2**32))
 def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], partitions: int, seed: int) -> None:
     system = MemorySystem(publish(events, SHOP, partitions), SHOP, seed).run()
     assert_same(system, replayed(events, SHOP, partitions))
 
 
 @COSTLY
-@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
+@given(LOGS, st.integers(1, 3), st.integers(0, 2**32))
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
     system = MemorySystem(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
     assert_same(system, replayed(events, SHOP, partitions))
@@ -121,7 +123,12 @@ FOLLOWING = Limits(events=7, decisions=5, follows=True)
 
 
 @COSTLY
-@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
+@given(
+    logs(customers=6, max_size=40, contacts=True).map(as_read),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.sampled_from((0, 0.1)),
+)
 def test_a_log_that_is_published_meanwhile_comes_to_what_its_replay_says(
     events: list[Event], partitions: int, seed: int, crashes: float
 ) -> None:
@@ -160,7 +167,12 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
 
 
 @COSTLY
-@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
+@given(
+    logs(customers=6, max_size=40, contacts=True).map(as_read),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.sampled_from((0, 0.1)),
+)
 def test_planned_calls_are_those_of_the_replay(events: list[Event], partitions: int, seed: int, crashes: float) -> None:
     system = MemorySystem(publish(events, PLANNED, partitions), PLANNED, seed, crashes=crashes).run()
     assert_same(system, replayed(events, PLANNED, partitions))
@@ -311,7 +323,7 @@ def test_a_task_that_holds_leaves_what_the_allocator_says_of_later_moments() -> 
         encode_message(AllocationDone(EPOCH + at * MICROSECOND, number))
         for number, at in enumerate((moment, moment + DAY_US), 1)
     ]
-    fetch(task, contacts=done)  # the topic is read a second time, and has both
+    fetch(task, control=done)  # the topic is read a second time, and has both
     steps_of(task)
     assert task.hold is None
     assert task.summary.ticked == moment + DAY_US
@@ -361,7 +373,7 @@ def test_a_version_is_in_force_from_the_tick_that_names_it() -> None:
     assert again.version == 3
 
 
-def test_a_task_that_holds_takes_contacts_alone_until_both_have_answered() -> None:
+def test_a_task_that_holds_takes_control_messages_alone_until_both_have_answered() -> None:
     moment = T0 + DAY_US
     after = encode(order("d", moment + 1))
     task = task_with(
@@ -372,7 +384,7 @@ def test_a_task_that_holds_takes_contacts_alone_until_both_have_answered() -> No
     assert "d" not in task.processor.customers
     task.end_trainer_hold(5)
     assert steps_of(task) == []
-    fetch(task, contacts=[encode_message(AllocationDone(EPOCH + moment * MICROSECOND, sequence=1))])
+    fetch(task, control=[encode_message(AllocationDone(EPOCH + moment * MICROSECOND, sequence=1))])
     steps_of(task)
     assert task.hold is None
     assert task.version == 5
@@ -382,11 +394,11 @@ def test_a_task_that_holds_takes_contacts_alone_until_both_have_answered() -> No
 def opening_of(customer: str, at: int, sequence: int) -> bytes:
     candidate = CandidateRecord(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
     return encode_message(
-        Contact(
+        AlertStep(
             event_id=f"al_{customer}",
             customer_id=customer,
             occurred_at=EPOCH + at * MICROSECOND,
-            action=ContactAction.ALERT_OPENED,
+            action=AlertAction.OPENED,
             sequence=sequence,
             opening=AlertOpening(f"al_{customer}", at, at + DAY_US, 1, 0.9, candidate),
         )
@@ -397,13 +409,13 @@ def test_what_the_allocator_sends_again_is_applied_once() -> None:
     moment = T0 + DAY_US
     task = task_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
     steps_of(task)
-    fetch(task, contacts=[opening_of("c", moment, 1), opening_of("nobody", moment, 2)])
+    fetch(task, control=[opening_of("c", moment, 1), opening_of("nobody", moment, 2)])
     steps_of(task)
     assert task.processor.customers["c"].alert is not None
     fetch(task, orders=[encode(order("c", moment + 5))])
     (closed,) = sent(steps_of(task), "alerts")
     assert msgspec.json.decode(closed.payload)["reason"] == "returned"
-    fetch(task, contacts=[opening_of("c", moment, 1)])
+    fetch(task, control=[opening_of("c", moment, 1)])
     steps_of(task)
     assert task.processor.customers["c"].alert is None
 
@@ -413,10 +425,10 @@ def test_what_version_0_1_0_has_applied_is_not_applied_again() -> None:
     task = task_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
     steps_of(task)
     task.summary.allocator_sequence = 1  # as 0.1.0 stored it: without a moment
-    fetch(task, contacts=[opening_of("c", moment, 1)])
+    fetch(task, control=[opening_of("c", moment, 1)])
     steps_of(task)
     assert task.processor.customers["c"].alert is None
-    fetch(task, contacts=[opening_of("c", moment, 2)])
+    fetch(task, control=[opening_of("c", moment, 2)])
     steps_of(task)
     assert task.processor.customers["c"].alert is not None
 
@@ -425,7 +437,7 @@ def test_who_orders_while_the_allocator_decides_has_returned() -> None:
     moment = T0 + DAY_US
     task = task_with(orders=[encode(order("c", T0)), encode(order("c", moment + 9))], ticks=[tick(moment)])
     steps_of(task)
-    fetch(task, contacts=[opening_of("c", moment, 1)])
+    fetch(task, control=[opening_of("c", moment, 1)])
     (closed,) = sent(steps_of(task), "alerts")
     told = msgspec.json.decode(closed.payload, type=AlertClosed)
     assert (told.reason, told.closed_at) == ("returned", EPOCH + (moment + 9) * MICROSECOND)
@@ -479,7 +491,8 @@ def test_messages_of_the_shop_count_and_those_of_the_allocator_do_not() -> None:
     moment = T0 + DAY_US
 
     def message(name: str, action: str = "sent") -> bytes:
-        return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, ContactAction(action)))
+        at = EPOCH + moment * MICROSECOND
+        return encode(Contact(event_id=name, customer_id="c", occurred_at=at, action=ContactAction(action)))
 
     contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
     task = task_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])

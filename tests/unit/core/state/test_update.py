@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, strategies as st
 
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
-from stream_app.core.events.schema import Complaint, Event
+from stream_app.core.events.schema import Complaint, CustomerEvent
 from stream_app.core.state.complaint_kinds import ACTS, HANDLING
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.frame import StateFrame
@@ -39,7 +40,7 @@ from stream_app.core.units import DAY_US
 from tests.harness.shops import T0, browsing, cart, complaint, order
 
 
-def remembered(events: list[Event], counts: bool = True) -> dict[str, float]:
+def remembered(events: Sequence[CustomerEvent], counts: bool = True) -> dict[str, float]:
     vector = new_vector()
     for event in events:
         apply_event(vector, event, event.at, event.at // DAY_US, counts)
@@ -219,7 +220,7 @@ def test_a_low_rating_is_dissatisfaction_in_every_form(form: ComplaintForm, rati
 
 @given(st.permutations(range(8)))
 def test_the_vector_does_not_depend_on_the_order_of_arrival(places: list[int]) -> None:
-    events: list[Event] = [
+    events: list[CustomerEvent] = [
         order("c", T0, amount=5.0),
         order("c", T0 + DAY_US, amount=9.0),
         order("c", T0 + 3 * DAY_US, amount=7.0),
@@ -254,7 +255,7 @@ def test_a_complaint_is_open_until_resolved_and_again_when_reopened() -> None:
 
 
 def test_steps_of_complaints_may_arrive_in_any_order() -> None:
-    steps: list[Event] = [
+    steps: list[CustomerEvent] = [
         complaint("c", T0 + at * DAY_US, complaint_id=case, action=action)
         for at, case, action in [
             (0, "a", ComplaintAction.OPENED),

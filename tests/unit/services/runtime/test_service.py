@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from stream_app.adapters.kafka.refusals import InvalidRecordError
 from stream_app.core.messages.outgoing import SEQUENCE, Outgoing, pack, sequence_of
-from stream_app.core.messages.schema import Tick, decode_message
+from stream_app.core.messages.schema import Tick, decode_tick
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.partition.commit import Commit
@@ -37,7 +37,7 @@ from stream_app.services.worker.ticker import SETTLE_US, Ticker
 from tests.fakes import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from tests.harness.shops import SHOP, T0, trained_model
 
-TOPICS = {role: f"shop.{role}" for role in ("alerts", "ticks", "labelled", "dead_letters", "scores", "contacts")}
+TOPICS = {role: f"shop.{role}" for role in ("alerts", "ticks", "labelled", "dead_letters", "scores", "control")}
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -196,8 +196,26 @@ def test_a_dead_letter_is_cut_until_its_topic_takes_it_and_the_next_ones_at_once
     assert not kafka.gaps
 
 
+def test_what_an_earlier_release_left_for_the_contacts_topic_goes_to_the_control_topic() -> None:
+    kafka = Kafka()
+
+    async def story() -> None:
+        store = MemoryStateStore(MemoryServer())
+        await store.claim("w")
+        await store.open(1)
+        packed = [pack(Outgoing("contacts", 1, b"c", b"opening"))]
+        relay = OutboxRelay(1, store, kafka, TOPICS)
+        relay.add(await committed(store, b"", b"1", packed), packed)
+        await relay.drain()
+
+    run(story())
+    assert [(topic, partition, value) for topic, partition, value, _ in kafka.records] == [
+        ("shop.control", 1, b"opening")
+    ]
+
+
 @pytest.mark.parametrize("refusal", [MessageSizeTooLargeError, PolicyViolationError, InvalidRecordError])
-@pytest.mark.parametrize("role", ["labelled", "contacts"])
+@pytest.mark.parametrize("role", ["labelled", "control"])
 @pytest.mark.parametrize("values", [[b"a", b"bad", b"b"], [b"bad", b"b"]])
 def test_what_others_wait_for_is_kept_and_goes_on_once_the_topic_is_mended(
     values: list[bytes],
@@ -304,7 +322,7 @@ def ticker_of(server: MemoryServer, kafka: Kafka, holder: str) -> Ticker:
 
 
 def ticks(kafka: Kafka) -> list[Tick]:
-    read = [decode_message(value) for _, partition, value, _ in kafka.records if partition == 0]
+    read = [decode_tick(value) for _, partition, value, _ in kafka.records if partition == 0]
     return [one for one in read if isinstance(one, Tick)]
 
 

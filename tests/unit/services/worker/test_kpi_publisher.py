@@ -19,7 +19,7 @@ from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.delivery.records import STATES
 from stream_app.core.events.schema import Event
 from stream_app.core.kpis.event_counts import CATEGORIES, EVENT_COUNTS
-from stream_app.core.messages.schema import Contact
+from stream_app.core.messages.schema import AlertStep
 from stream_app.core.messages.unknown_words import MAX_WORDS
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.partition.task import Limits, PartitionTask
@@ -38,7 +38,7 @@ from tests.harness.shops import SHOP, T0, browsing, complaint, order
 # Series at 50 shops and `other`, of whatever is told, with every value that a label may have: more cannot come.
 OUTCOMES_OF = (OUTCOMES, ALERT_OUTCOMES, STATES, ATTEMPTS)  # each metric has one of these
 OF_EPISODES = ("shop", "cause", "segment")
-MOST_SERIES = {"worker": 12_000, "trainer": 250, "allocator": 150, "notifier": 500}
+MOST_SERIES = {"worker": 12_500, "trainer": 250, "allocator": 150, "notifier": 500}
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_en
     partition.alerts.open_alert(alert("a", "price", "vip"))
     business.count([task])
     assert series_of(registry, "churn_open_alerts") == {("s1", "price", "vip"): 1}
-    partition.apply_contact(resolving("a"), T0 + 2)
+    partition.apply_alert_step(resolving("a"), T0 + 2)
     business.count([task])
     assert series_of(registry, "churn_open_alerts") == {}
     counts = partition.aggregator.event_counts
@@ -221,7 +221,7 @@ def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monke
     assert value("churn_alert_outcomes_total", labels) == 4
 
 
-NOTHING: dict[str, Any] = {"event_counts": {}, "closed": Counter(), "suppressed": 0, "outcomes": Counter()}
+NOTHING: dict[str, Any] = {"event_counts": {}, "closed": Counter(), "suppressed": Counter(), "outcomes": Counter()}
 
 
 def series_of(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
@@ -236,7 +236,7 @@ def alert(customer: str, cause: str, segment: str) -> Alert:
     return Alert(alert_id(customer, T0 + 1), customer, T0 + 1, T0 + DAY_US, 1, 0.5, candidate)
 
 
-def resolving(customer: str) -> Contact:
+def resolving(customer: str) -> AlertStep:
     at = EPOCH + (T0 + 2) * MICROSECOND
     told = alert_id(customer, T0 + 1)
-    return Contact("r1", customer, at, action=RESOLVED, outcome="lost", staff="li", alert_id=told)
+    return AlertStep("r1", customer, at, action=RESOLVED, outcome="lost", staff="li", alert_id=told)

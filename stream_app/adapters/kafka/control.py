@@ -1,4 +1,4 @@
-"""Producer of contacts, which writes each to its customer's partition and waits for the acknowledgement."""
+"""Producer of control messages for commands, which waits for the acknowledgement of each."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import ConnectionErrors, refusal
 from stream_app.config import LiveConfig, confluent_options
-from stream_app.core.messages.schema import Contact, encode_message
+from stream_app.core.messages.schema import AlertStep, encode_message
 from stream_app.errors import NotDelivered
 
 _SECONDS: Final = 20.0
 _quiet: Final = logging.getLogger(__name__)  # silences the client, whose errors are raised as exceptions instead
 _quiet.addHandler(logging.NullHandler())
-_REMEDY: Final = "Check that the broker is up (kafka.bootstrap), then try again. Duplicate contacts count once."
+_REMEDY: Final = "Check that the broker is up (kafka.bootstrap), then try again. Duplicates count once."
 
 
-class Contacts:
-    """Producer for the contacts topic, for commands that write few records.
+class ControlProducer:
+    """Producer for the control topic, for commands that write few records.
 
     Args:
         config: service settings.
@@ -28,7 +28,7 @@ class Contacts:
 
     def __init__(self, config: LiveConfig) -> None:
         self._errors = ConnectionErrors(config.kafka.bootstrap, "Write")
-        self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
+        self._topic, self._partitions = config.kafka.topics.control, config.kafka.partitions
         self._options: dict[str, Any] = confluent_options(config.kafka) | {
             "acks": "all",
             # Duplicates are harmless, so idempotence is not needed. Without permission, an idempotent producer raises
@@ -42,10 +42,10 @@ class Contacts:
         }
         self._producer: Producer | None = None
 
-    def send(self, contact: Contact) -> None:
-        """Write a contact with the customer id as key. Raises NotDelivered."""
+    def send(self, step: AlertStep) -> None:
+        """Write a step of an alert to the partition of its customer. Raises NotDelivered."""
         results: list[KafkaError | None] = []
-        customer = contact.customer_id
+        customer = step.customer_id
         number = partition_of(customer, self._partitions)
         try:
             if self._producer is None:
@@ -53,7 +53,7 @@ class Contacts:
                 self._producer = Producer(self._options)
             self._producer.produce(
                 self._topic,
-                encode_message(contact),
+                encode_message(step),
                 customer.encode(),
                 number,
                 on_delivery=lambda error, _: results.append(error),
