@@ -11,7 +11,7 @@ import msgspec
 
 from stream_app import __version__
 from stream_app.core.events.schema import KINDS, MAX_ID_CHARS
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertOpened
 from stream_app.schema.examples import examples
 from stream_app.schema.outputs import components
 from stream_app.schema.payloads import Schema, payloads
@@ -63,7 +63,11 @@ def asyncapi() -> dict[str, Any]:
     }
 
 
-_ALERTS: Final[dict[str, type[msgspec.Struct]]] = {"alertOpened": AlertOpened, "alertClosed": AlertClosed}
+_ALERTS: Final[dict[str, type[msgspec.Struct]]] = {
+    "alertOpened": AlertOpened,
+    "alertHeldOut": AlertHeldOut,
+    "alertClosed": AlertClosed,
+}
 _ALERT_CHANNEL: Final[Schema] = {
     "address": "shop.alerts",
     "title": "shop.alerts",

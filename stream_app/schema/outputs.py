@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened, WebhookBody
+from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertOpened, WebhookBody
 
 Schema = dict[str, Any]
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -22,15 +22,15 @@ def alerts_schema() -> Schema:
     """Return the schema of the records on the alerts topic.
 
     >>> sorted(alerts_schema()["$defs"])
-    ['AlertClosed', 'AlertOpened', 'Cause', 'Evidence', 'Explanation']
+    ['AlertClosed', 'AlertHeldOut', 'AlertOpened', 'Cause', 'Evidence', 'Explanation']
     """
-    defs = components([AlertOpened, AlertClosed], "#/$defs/{name}")
+    defs = components([AlertOpened, AlertHeldOut, AlertClosed], "#/$defs/{name}")
     return {
         "$schema": _DIALECT,
         "$id": "urn:stream-app:alerts",
         "title": "Alert",
-        "description": "An alert was opened or closed. Later releases may add fields.",
-        "oneOf": [{"$ref": f"#/$defs/{one.__name__}"} for one in (AlertOpened, AlertClosed)],
+        "description": "An alert was opened or closed, or a customer is held out. Later releases may add fields.",
+        "oneOf": [{"$ref": f"#/$defs/{one.__name__}"} for one in (AlertOpened, AlertHeldOut, AlertClosed)],
         "$defs": defs,
     }
 

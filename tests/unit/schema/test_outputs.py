@@ -12,7 +12,7 @@ import pytest
 
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.delivery.records import OutboundMessage
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertMessage, AlertOpened
 from stream_app.core.messages.schema import encode_message
 from stream_app.core.units import EPOCH
 from stream_app.errors import BadOption
@@ -24,6 +24,7 @@ WHY = Explanation("one_time", (Cause("price", 0.7),), (Evidence("no_visit", {"da
 OPENED = AlertOpened("al_1", "c", EPOCH + DAY, EPOCH + 15 * DAY, 1, 0.9, 12.5, 40.0, None, "model", 3, explanation=WHY)
 PLANNED = msgspec.structs.replace(OPENED, lost_probability=0.4, act_by=EPOCH + 9 * DAY, usual_gap_days=7.5)
 CLOSED = AlertClosed("al_1", "c", EPOCH + 2 * DAY, "resolved", "retained", "price", "li")
+HELD_OUT = AlertHeldOut("al_2", "d", EPOCH + DAY, EPOCH + 15 * DAY, "spring", 0.9, 12.5, 0.4, cause="price")
 
 
 def is_valid(of: str, value: bytes | dict[str, Any]) -> bool:
@@ -35,8 +36,8 @@ def webhook_of(alert: AlertOpened) -> bytes:
     return payload(OutboundMessage("al_1:hook", "hook", ("al_1:hook",), "title", "*text*", "text", 1, 2, 3, alert))
 
 
-@pytest.mark.parametrize("alert", [OPENED, PLANNED, CLOSED])
-def test_alerts_are_valid(alert: AlertOpened | AlertClosed) -> None:
+@pytest.mark.parametrize("alert", [OPENED, PLANNED, CLOSED, HELD_OUT])
+def test_alerts_are_valid(alert: AlertMessage) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMAS["alerts"]())
     assert is_valid("alerts", encode_message(alert))
     assert is_valid("alerts", json.loads(encode_message(alert)) | {"added_later": 1})
