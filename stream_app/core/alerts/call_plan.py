@@ -10,8 +10,8 @@ customers who are likely to be lost in any case: calls to the others can wait, s
 deadline and then need no call. docs/adr/0022-call-planning.md compares the weights on recorded logs.
 
 If customers are held out (`core/uplift/holdout.py`), the plan is made without them. A customer who is held out stands
-for a call that is not made if the plan with them alone added would call them. No customer's arm thus changes who else
-is called, nor whether they are drawn themselves.
+for a call that is not made if the plan with them alone added would call them. They change nothing for the others, and
+whether a customer is drawn does not depend on their own arm.
 
 The sets of customers who can be called in time are a matroid. The plan of a whole shop is therefore a subset of the
 plans of its partitions, if each uses the shop's whole capacity. The same holds for the held-out customers who would

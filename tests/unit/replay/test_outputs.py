@@ -11,9 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream_app.core.settings import Settings
-from stream_app.core.uplift.holdout import Holdout
+from stream_app.core.units import DAY_US
+from stream_app.core.uplift import holdout
+from stream_app.core.uplift.holdout import HELD_OUT, TREATED, Holdout, draw
 from stream_app.replay.outputs import LOST_COLUMN, PREDICTION_COLUMNS, alert_lines, alert_records, write_predictions
 from stream_app.replay.runner import Outcome, Replay
+from stream_app.replay.uplift import subjects
+from stream_app.simulate import ShopSettings, simulate
 from tests.harness.shops import PLANNED, SHOP
 from tests.unit.core.partition.test_task import as_read, busy_log
 
@@ -77,3 +81,23 @@ def test_a_holdout_does_not_depend_on_the_partitions() -> None:
 
 def is_held_out(line: dict[str, Any]) -> bool:
     return line["kind"] == "held_out" or "held_out" in line
+
+
+def test_exchanged_arms_draw_the_same_customers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the arms would differ in more than the calls."""
+    settings = Settings(
+        horizon=30 * DAY_US, lost_after=90 * DAY_US, rank_by="worth", capacity=4, holdout=Holdout(0.5, "spring")
+    )
+    batches = list(simulate(ShopSettings(customers=150, days=150), 5))
+    found = []
+    for exchanged in (False, True):
+        if exchanged:
+            monkeypatch.setattr(holdout, "draw", lambda *key: 1.0 - 2.0**-53 - draw(*key))
+        drawn = subjects(Replay(settings).run(batches), settings.horizon)
+        found.append({one.customer: (one.arm, one.drawn_at) for one in drawn})
+    before, after = found
+    assert len(before) > 60
+    assert len(before.keys() ^ after.keys()) <= 0.02 * len(before)
+    both = before.keys() & after.keys()
+    assert all({before[name][0], after[name][0]} == {TREATED, HELD_OUT} for name in both)
+    assert sum(before[name][1] == after[name][1] for name in both) >= 0.9 * len(both)

@@ -84,10 +84,10 @@ def test_a_held_out_customer_is_drawn_if_the_plan_would_call_them(jobs: Jobs, ot
 
 
 @given(SOME_JOBS, st.integers(0, 2**9 - 1), st.integers(1, 4), st.integers(0, 4**9 - 1))
-def test_arms_change_neither_who_else_is_called_nor_who_is_drawn(
+def test_who_is_drawn_depends_neither_on_their_arm_nor_on_the_partitions(
     jobs: Jobs, arms: int, partitions: int, places: int
 ) -> None:
-    """Nor do the partitions, of which each sends its plan, and the held-out customers who would join it."""
+    """Each partition sends its plan, and the held-out customers who would join it."""
     held_out = [bool(arms >> place & 1) for place in range(len(jobs))]
 
     def drawn(chosen: Sequence[int]) -> tuple[Jobs, dict[str, int]]:
