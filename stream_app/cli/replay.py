@@ -24,6 +24,7 @@ from stream_app.cli.options import (
 )
 from stream_app.cli.output import messages
 from stream_app.cli.progress import ProgressBars
+from stream_app.config.policy_file import load_policy
 from stream_app.core.durations import duration
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
@@ -90,6 +91,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
             " quarter of --lost-after."
         ),
     ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="YAML file with the contact policy (docs/how-to/policy.md).")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
     partitions: Annotated[int, typer.Option(min=1, max=1024, help="Number of partitions, as in Kafka.")] = 1,
     predictions: Annotated[str, typer.Option(help="Format of the predictions: csv or parquet.")] = "csv",
@@ -113,6 +117,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         "capacity": capacity,
         "rank_by": rank_by,
         "act_before": act_before,
+        "policy": None if policy is None else str(policy),
         "seed": seed,
     }
     from stream_app.replay.session import check_rejected, replay_log
@@ -138,7 +143,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     """Return the settings from a TOML file, overridden by the given values. Raises BadOption.
 
-    Durations are written as on the command line. A number in the file means days.
+    Durations are written as on the command line; a number in the file means days. `policy` is the path of a file.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -150,15 +155,17 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
     values |= {name: value for name, value in given.items() if value is not None}
+    policy = values.pop("policy", None)
     for name in _DURATIONS:
         if isinstance(values.get(name), str):
             values[name] = duration(values[name])
         elif isinstance(values.get(name), int | float):
             values[name] = round(values[name] * DAY_US)
     try:
-        return msgspec.convert(values, Settings)
+        found = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error
+    return found if policy is None else found.with_policy(load_policy(Path(policy)))
 
 
 class _Bars(Watcher):

@@ -194,6 +194,7 @@ def shown_settings(request: Request) -> dict[str, object]:
     }
     return {
         **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
+        "policy": settings.policy.version,
         **{name: value / DAY_US for name, value in in_days.items()},
         "excluded": sorted(settings.excluded),
         "format": request.form.name,

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
-from stream_app.core.settings import Campaign, Settings
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US
 from tests.harness.shops import T0
 
