@@ -189,7 +189,8 @@ class LostModel:
         for lead in range(int(np.ceil(left.max(initial=0.0)))):
             share = np.clip(left - lead, 0.0, 1.0)
             offset, terms = self._terms(silent_days / step - 0.5, np.full(len(left), float(lead)), log_odds)
-            hazard += share * _hazard(offset + terms @ self.coefficients)
+            # Not a matrix product: its last bits depend on the number of rows, and thus on batches and partitions.
+            hazard += share * _hazard(offset + (terms * self.coefficients).sum(axis=1))
         return np.exp(-hazard)
 
     def _fit(self) -> None:
