@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from stream_app.core.partition.call_rules import RULES
 from stream_app.metrics.base import Metrics
 from stream_app.metrics.labels import MAX_ALERT_SERIES
 
@@ -122,4 +123,5 @@ class KpiMetrics(Metrics):
         self.suppressed = self._counter(
             "alert_candidates_suppressed", "Customers at risk who got no alert, by reason.", "reason"
         )
-        self.suppressed.labels("campaign")
+        for reason in RULES:
+            self.suppressed.labels(reason)

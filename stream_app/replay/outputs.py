@@ -126,6 +126,7 @@ def _opening(alert: Alert) -> dict[str, Any]:
         "expires_at": instant(alert.expires_at),
         "rank": alert.rank,
         **_details(candidate),
+        **({"policy": alert.policy} if alert.policy else {}),
     }
 
 

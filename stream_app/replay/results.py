@@ -120,4 +120,5 @@ class Results:
     seconds: float
     events_per_second: float
     peak_rss_bytes: int
+    suppressed: dict[str, int] | None = None  # customers who were not called, by reason; None: calls are not planned
     versions_of: dict[str, str] = field(default_factory=dict)  # package -> version

@@ -7,6 +7,7 @@ processed between these times, so a replay over P partitions gives the same resu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -40,6 +41,7 @@ class Outcome:
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts
     ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
+    suppressed: Counter[str] = field(default_factory=Counter)  # customers who were not called, by reason
     effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes in log-odds
     order_customers: list[int] = field(default_factory=list)
     order_at: list[int] = field(default_factory=list)
@@ -180,8 +182,8 @@ class Replay:
         candidates = []
         for partition in self.partitions:
             partition.alerts.close_stale(moment)
-            if settings.opens_alerts(moment):
-                candidates += partition.alerts.candidates.best(moment, self.churn_model)
+            candidates += partition.alerts.candidates.best(moment, self.churn_model)
+            self.outcome.suppressed += partition.alerts.candidates.rules.take_suppressed()
         for alert in open_alerts(candidates, settings):
             alerts = self.partitions[partition_of(alert.customer, len(self.partitions))].alerts
             explained = replace(alert, candidate=alerts.candidates.explained(alert.candidate))

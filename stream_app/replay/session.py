@@ -162,6 +162,7 @@ def _results(request: Request, summary: LogSummary, replay: Replay, outcome: Out
         seconds=seconds,
         events_per_second=summary.events / seconds,
         peak_rss_bytes=_peak_rss(),
+        suppressed=dict(sorted(outcome.suppressed.items())) if request.settings.plans_calls else None,
         versions_of={name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
     )
 

@@ -26,7 +26,9 @@ RETURNED: Final = "returned"
 LOST: Final = "lost"
 FELL: Final = "fell"
 RESOLVED: Final = "resolved"  # by the staff
-CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED)
+EXPIRED: Final = "expired"  # only if calls are planned
+QUOTA: Final = "quota"  # why a planned call is put off: the limit of the customer's group is used up
+CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED, EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Alert:
     snoozed_until: int = 0  # microseconds; 0: not snoozed
     cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
+    policy: str = ""  # version of the policy; only if calls are planned, and not stored
 
     @property
     def likeliest_cause(self) -> str:
@@ -85,6 +88,7 @@ class Alert:
             self,
             cause=self.likeliest_cause,
             segment=self.opening_segment,
+            policy="",
             candidate=replace(
                 self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED, lost_probability=0.0, act_by=0
             ),
@@ -119,9 +123,9 @@ def open_alerts(candidates: Sequence[AlertCandidate], settings: Settings) -> lis
     if not best:
         return []
     bar = min(candidate.probability for candidate in best)
-    lifetime = settings.alert_lifetime
+    lifetime, policy = settings.alert_lifetime, settings.policy.version if settings.plans_calls else ""
     return [
-        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, bar, one)
+        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, bar, one, policy=policy)
         for rank, one in enumerate(best, start=1)
     ]
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import xxhash
 
+from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.sla import Target, UrgentCase
 from stream_app.core.model.labels import Pending
@@ -33,6 +34,7 @@ class Customer:
     due: int = 0  # time of the next decision, microseconds; 0: none
     alert: Alert | None = None
     cases: dict[Target, UrgentCase] = field(default_factory=dict)  # urgent cases that the staff has worked on
+    history: ContactHistory | None = None  # our contacts; kept only if calls are planned
     bounces: bool = False  # whether the current visit has only one page view so far; for metrics, not stored
     placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
     packed: bytes | None = None  # encoded waiting decisions; None: they have changed

@@ -27,6 +27,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         urgent: whether a complaint missed its service target; such alerts are delivered at once, regardless of risk.
         lost_probability: probability that the customer is lost, if calls are planned.
         act_by: latest time to contact the customer, if calls are planned.
+        policy: version of the contact policy, if calls are planned.
     """
 
     alert_id: Id
@@ -45,6 +46,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     explanation: Explanation = Explanation()
     lost_probability: Probability | None = None
     act_by: Instant | None = None
+    policy: Key = ""
 
     def __post_init__(self) -> None:
         """Raise ValueError for times outside 1970 to 2200."""

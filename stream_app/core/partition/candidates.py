@@ -13,6 +13,7 @@ from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
+from stream_app.core.partition.call_rules import CAMPAIGN, CallRules
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
@@ -32,9 +33,10 @@ class CandidateSelection:
 
     def __init__(self, settings: Settings, working_set: WorkingSet, explainer: Explainer) -> None:
         self._settings, self._working_set, self._explainer = settings, working_set, explainer
+        self.rules = CallRules(settings, explainer)
 
     def best(self, at: int, model: Model) -> list[AlertCandidate]:
-        """Return the candidates for the allocator, best first, without explanations.
+        """Return the candidates for the allocator, best first, without explanations; none during campaigns.
 
         Args:
             at: time of the allocation, microseconds; all earlier events and decisions must have been scored.
@@ -42,7 +44,11 @@ class CandidateSelection:
         """
         if self._settings.plans_calls:
             return self._planned(at, model)
-        return best_candidates(self._riskiest(at), self._settings)
+        best = best_candidates(self._riskiest(at), self._settings)
+        if self._settings.opens_alerts(at):
+            return best
+        self.rules.suppressed[CAMPAIGN] += len(best)
+        return []
 
     def _riskiest(self, at: int) -> list[AlertCandidate]:
         """Return the `capacity` customers at the highest risk, plus ties."""
@@ -65,12 +71,18 @@ class CandidateSelection:
         act_by = last_order + settings.lost_after_or_default - settings.act_before_or_default
         on_time = act_by >= at
         indices, vectors, act_by = indices[on_time], vectors[on_time], act_by[on_time]
+        if not settings.opens_alerts(at):
+            self.rules.suppressed[CAMPAIGN] += len(indices)
+            return []
         view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
         lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
-        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
-        usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
         owners = [customers[index] for index in indices]
-        names = [one.name for one in owners]
+        allowed, factors = self.rules.apply(owners, view, lost * worth, at)
+        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth))) * factors
+        usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
+        rows = np.flatnonzero(allowed)
+        names = [owners[row].name for row in rows]
+        plan = planned(calls_until(settings, at, act_by[rows]).tolist(), weight[rows].tolist(), names)
         return [
             replace(
                 self._undescribed(owners[row], at),
@@ -82,7 +94,7 @@ class CandidateSelection:
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
             )
-            for row in planned(calls_until(settings, at, act_by).tolist(), weight.tolist(), names)
+            for row in rows[plan]
         ]
 
     def is_lost(self, customer: Customer, at: int) -> bool:

@@ -167,7 +167,9 @@ def urgent_alert(breach: SlaBreach) -> AlertOpened:
     return _opened(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
 
 
-def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int, urgent: bool = False) -> AlertOpened:
+def _opened(
+    alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int, urgent: bool = False, policy: str = ""
+) -> AlertOpened:
     record = record_of_candidate(candidate)
     return AlertOpened(
         alert_id=alert_key,
@@ -186,6 +188,7 @@ def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: in
         explanation=record.explanation,
         lost_probability=record.lost_probability if record.act_by else None,
         act_by=from_micros(record.act_by) if record.act_by else None,
+        policy=policy,
     )
 
 
@@ -206,6 +209,7 @@ def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
 
 def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
     candidate, customer = record_of_candidate(alert.candidate), alert.customer
+    opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
     contact = Contact(
         event_id=alert.alert_id,
         customer_id=customer,
@@ -216,7 +220,7 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
         opening=AlertOpening(alert.alert_id, alert.opened_at, alert.expires_at, alert.rank, alert.bar, candidate),
     )
     return [
-        _alert_record(partition, customer, _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank)),
+        _alert_record(partition, customer, opened),
         Outgoing(CONTACTS, partition, _key(customer), encode_message(contact)),
     ]
 

@@ -13,6 +13,7 @@ from stream_app.core.alerts.lifecycle import RETURNED
 from stream_app.core.alerts.sla import ComplaintsBefore
 from stream_app.core.alerts.staff_actions import ACTIONS
 from stream_app.core.customers.customer import Customer
+from stream_app.core.events.enumerations import ComplaintForm
 from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import Contact, ContactAction
@@ -141,6 +142,8 @@ class PartitionProcessor:
             self.aggregator.population.mark_changed(customer)
         if before is not None:
             self.alerts.update_targets(customer, before, at, self.stream_time)
+        if isinstance(event, Complaint) and event.form is ComplaintForm.UNSUBSCRIBE:
+            self.alerts.record_opt_out(customer, at)
 
     def _apply_order(self, customer: Customer, at: int) -> None:
         closed = self.stream_time - self.settings.lateness - 1  # labels of horizons that ended by then are final

@@ -276,8 +276,7 @@ class PartitionTask:
         self.processor.alerts.close_stale(at)
         selection = self.processor.alerts.candidates
         best = selection.best(at, model)
-        if not self._settings.opens_alerts(at):
-            step.suppressed, best = len(best), []
+        step.suppressed = selection.rules.take_suppressed()
         step.outbox += outbox.candidate_batches(self.number, at, [selection.explained(one) for one in best])
 
     def _seal(self, step: Step) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Floats
+from stream_app.core.arrays import Bools, Floats
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.policy.holdout import Holdout
 from stream_app.core.units import DAY_US
@@ -111,16 +111,25 @@ class Benefit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a customer's causes must be known to decide on a call."""
         return bool(self.by_cause or self.stopped)
 
-    def chances(self, silent_days: Floats) -> Floats:
-        """Return the chance to help of calls after silences, whatever their cause.
+    def factors(self, silent_days: Floats) -> Floats:
+        """Return the factors of the chance to help of calls after silences, whatever their cause.
 
-        >>> Benefit(chance=0.2, by_silence=(SilenceChance(60 * DAY_US, 1.5),)).chances(np.array([30.0, 90.0])).round(2)
-        array([0.3, 0.2])
+        >>> Benefit(by_silence=(SilenceChance(60 * DAY_US, 1.5),)).factors(np.array([60.0, 90.0])).tolist()
+        [1.5, 1.0]
         """
         factors = np.array([*(step.times for step in self.by_silence), 1.0])
         ends = np.array([step.until / DAY_US for step in self.by_silence])
         place = np.searchsorted(ends, silent_days, side="left")
-        return np.minimum(self.chance * factors[place] * self.by_channel.get(self.channel, 1.0), 1.0)
+        return factors[place] * self.by_channel.get(self.channel, 1.0)
+
+    def pays(self, value: Floats, factors: Floats) -> Bools:
+        """Return whether calls are expected to bring at least their cost.
+
+        Args:
+            value: P(lost) × monthly worth of each customer.
+            factors: of the chance to help.
+        """
+        return value * self.months * np.minimum(self.chance * factors, 1.0) >= self.cost
 
     def is_stopped(self, cause: str, segment: str) -> bool:
         """Return whether the measure for a cause and a segment is stopped."""

@@ -51,6 +51,7 @@ def metrics(results: Results) -> dict[str, object]:
         "deciles": deciles(evaluation),
         "windows": windows(evaluation),
         "alerts": alert_figures(evaluation, departures),
+        **({} if results.suppressed is None else {"suppressed": results.suppressed}),
         "capacity": capacity_curve(evaluation, departures),
         "money": money_figures(evaluation, departures),
         "segments": segment_tables(evaluation),

@@ -1,4 +1,4 @@
-"""MessagePack encoding of a customer's open alert and of the urgent cases that staff have worked on."""
+"""MessagePack encoding of a customer's open alert, of urgent cases that staff have worked on, and of our contacts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import Final
 
 import msgspec
 
+from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, Target, UrgentCase, breach_id
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
+from stream_app.core.policy.policy import MAX_PER_WEEK
 from stream_app.core.state.vector import CASES
 
 _KINDS: Final = (UNANSWERED, UNSOLVED)  # stored as indices
 _ALERT_BYTES: Final = 336  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 200
-MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
+_HISTORY_BYTES: Final = 3 + 9 * (2 + MAX_PER_WEEK)  # times of 9 bytes
+MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES  # each complaint has two targets
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
@@ -30,7 +33,7 @@ class _StoredCase(msgspec.Struct, array_like=True, gc=False):
 
 
 class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
-    """Stored form of an alert, without the fields that can be derived. Rank 0 means no alert, only cases."""
+    """Stored form of an alert, without the fields that can be derived. Rank 0: no alert, only cases or contacts."""
 
     alert_id: str  # empty if equal to the result of `lifecycle.alert_id`
     opened_at: int
@@ -53,15 +56,24 @@ class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     segment: str = ""  # "" in states stored before this field existed
 
 
+class _StoredWithHistory(_StoredAlert, array_like=True, gc=False):
+    """Stored form for a customer with a history. Others are stored without this field, as before it existed."""
+
+    history: ContactHistory | None = None
+
+
 def encode_alerts(customer: Customer) -> bytes:
-    """Return the encoded alert and urgent cases of a customer, or b"" if there are none."""
-    if customer.alert is None and not customer.cases:
+    """Return the encoded alert, urgent cases and history of a customer, or b"" if there are none."""
+    if customer.alert is None and not customer.cases and customer.history is None:
         return b""
     cases = [
         _StoredCase(due, _KINDS.index(kind), one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
         for (due, kind), one in customer.cases.items()
     ]
-    return msgspec.msgpack.encode(_stored(customer.alert, cases))
+    stored = _stored(customer.alert, cases)
+    if customer.history is not None:
+        stored = _StoredWithHistory(**msgspec.structs.asdict(stored), history=customer.history)
+    return msgspec.msgpack.encode(stored)
 
 
 def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
@@ -91,11 +103,12 @@ def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
     )
 
 
-def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
-    """Return the alert and the cases of a customer. Raise msgspec.MsgspecError or IndexError if malformed."""
-    one = msgspec.msgpack.decode(packed, type=_StoredAlert)
-    cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
-    return _alert(name, one) if one.rank else None, cases
+def decode_alerts(customer: Customer, packed: bytes) -> None:
+    """Set the alert, the cases and the history of a customer. Raise msgspec.MsgspecError or IndexError if malformed."""
+    one, name = msgspec.msgpack.decode(packed, type=_StoredWithHistory), customer.name
+    customer.cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
+    customer.alert = _alert(name, one) if one.rank else None
+    customer.history = one.history
 
 
 def _case(name: str, one: _StoredCase) -> UrgentCase:

@@ -221,7 +221,7 @@ def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monke
     assert value("churn_alert_outcomes_total", labels) == 4
 
 
-NOTHING: dict[str, Any] = {"event_counts": {}, "closed": Counter(), "suppressed": 0, "outcomes": Counter()}
+NOTHING: dict[str, Any] = {"event_counts": {}, "closed": Counter(), "suppressed": Counter(), "outcomes": Counter()}
 
 
 def series_of(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
