@@ -14,7 +14,7 @@ from itertools import chain
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.core.alerts.lifecycle import Alert, AlertClosing, open_alerts
+from stream_app.core.alerts.lifecycle import QUOTA, Alert, AlertClosing, allocate
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.events.schema import Event
 from stream_app.core.model.churn_model import ChurnModel
@@ -22,6 +22,7 @@ from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
 from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.partition.score_batch import Effects
+from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
@@ -127,12 +128,13 @@ class Replay:
                 self._nomination = self.settings.next_nomination(moment)
 
     def _process(self, chunk: list[tuple[int, Event]]) -> None:
-        outcome, count = self.outcome, len(self.partitions)
+        outcome, count, rates = self.outcome, len(self.partitions), self.settings.policy.currency.rates
         for at, event in chunk:
             if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
                 outcome.order_customers.append(outcome.columns.customer_index(event.customer_id))
                 outcome.order_at.append(at)
-                outcome.order_amounts.append(getattr(event, "amount", None) or 0.0)
+                amount = getattr(in_shop_currency(event, rates), "amount", None)
+                outcome.order_amounts.append(amount or 0.0)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))
 
@@ -184,8 +186,10 @@ class Replay:
             partition.alerts.close_stale(moment)
             candidates += partition.alerts.candidates.best(moment, self.churn_model)
             self.outcome.suppressed += partition.alerts.candidates.rules.take_suppressed()
-        for alert in open_alerts(candidates, settings):
-            alerts = self.partitions[partition_of(alert.customer, len(self.partitions))].alerts
-            explained = replace(alert, candidate=alerts.candidates.explained(alert.candidate))
-            alerts.open_alert(explained)
+        alerts, put_off = allocate(candidates, settings)
+        self.outcome.suppressed.update({QUOTA: put_off} if put_off else {})
+        for alert in alerts:
+            tracker = self.partitions[partition_of(alert.customer, len(self.partitions))].alerts
+            explained = replace(alert, candidate=tracker.candidates.explained(alert.candidate))
+            tracker.open_alert(explained)
             self.outcome.opened.append(explained)

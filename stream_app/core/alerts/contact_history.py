@@ -51,6 +51,10 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return the history with an opt-out added."""
         return msgspec.structs.replace(self, opted_out_at=max(self.opted_out_at, at))
 
+    def has_contact_since(self, at: int) -> bool:
+        """Return whether the customer was contacted after a time."""
+        return bool(self.contacts) and self.contacts[-1] > at
+
     def obstacle(self, at: int, settings: Settings) -> str:
         """Return the rule that forbids a planned call at a time, or "" if there is none."""
         limits = settings.policy.contacts

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Final
 
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.call_plan import calls_until, planned
+from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, Jobs, calls_today, plan_calls
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.settings import Settings
@@ -119,7 +120,20 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
 
 def open_alerts(candidates: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
     """Return one working day's alerts, for the best candidates across all partitions, best first."""
-    best = best_candidates(candidates, settings)[: settings.capacity]
+    return allocate(candidates, settings)[0]
+
+
+def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[list[Alert], int]:
+    """Return one working day's alerts, best first, and the number of planned calls that a quota puts off."""
+    best, put_off = best_candidates(candidates, settings), 0
+    if settings.plans_calls:
+        groups = [ONE_TIME if isnan(one.usual_gap_days) else REPEAT for one in best]
+        today, put_off = calls_today(groups, DayLimits.of(settings))
+        best = [best[place] for place in today]
+    return _opened(best, settings), put_off
+
+
+def _opened(best: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
     if not best:
         return []
     bar = min(candidate.probability for candidate in best)
@@ -139,9 +153,13 @@ def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) ->
         return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity]
     if not candidates:
         return []
-    calls = calls_until(settings, candidates[0].at, np.array([one.act_by for one in candidates], dtype=np.int64))
-    weights, names = [one.rank_value for one in candidates], [one.customer for one in candidates]
-    return [candidates[index] for index in planned(calls.tolist(), weights, names)]
+    jobs = Jobs(
+        deadlines=np.array([one.act_by for one in candidates], dtype=np.int64),
+        weights=np.array([one.rank_value for one in candidates]),
+        names=[one.customer for one in candidates],
+        one_time=np.array([isnan(one.usual_gap_days) for one in candidates]),
+    )
+    return [candidates[row] for row in plan_calls(settings, candidates[0].at, jobs)]
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:

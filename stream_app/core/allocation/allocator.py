@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from stream_app.core.alerts.lifecycle import AlertCandidate, open_alerts
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, allocate
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
 from stream_app.core.messages.outgoing import Outgoing, pack
@@ -38,6 +38,7 @@ class Allocation:
     moment: int
     nominated: int
     opened: int
+    put_off: int = 0  # planned calls that a quota puts off
 
 
 class Allocator(OutboxReader[CandidateBatch]):
@@ -103,14 +104,15 @@ class Allocator(OutboxReader[CandidateBatch]):
                 candidates += [outbox.candidate_of(one, moment) for one in batch.candidates]
                 if not batch.more:
                     break
-        records, opened = self._records(moment, candidates) if moment > self.position.moment else ([], 0)
+        is_new = moment > self.position.moment
+        alerts, put_off = allocate(candidates, self._settings) if is_new else ([], 0)
+        records = self._records(moment, alerts) if is_new else []
         self.position.moment = max(moment, self.position.moment)
-        return Allocation(self._commit(records), moment, len(candidates), opened)
+        return Allocation(self._commit(records), moment, len(candidates), len(alerts), put_off)
 
-    def _records(self, moment: int, candidates: list[AlertCandidate]) -> tuple[list[Outgoing], int]:
-        """Return the records (opened alerts and one marker per partition) and the number of opened alerts."""
+    def _records(self, moment: int, alerts: list[Alert]) -> list[Outgoing]:
+        """Return the records of opened alerts and one marker per partition."""
         position = self.position
-        alerts = open_alerts(candidates, self._settings)
         records: list[Outgoing] = []
         for alert in alerts:
             position.sequence += 1
@@ -119,7 +121,7 @@ class Allocator(OutboxReader[CandidateBatch]):
             position.sequence += 1
             done = encode_message(AllocationDone(from_micros(moment), position.sequence))
             records.append(Outgoing(outbox.CONTACTS, number, None, done))
-        return records, len(alerts)
+        return records
 
     def _commit(self, records: list[Outgoing]) -> Commit:
         base, self._base = self._base, msgspec.json.encode(self.position)

@@ -14,6 +14,8 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
+from stream_app.core.state.vector import LAST_ORDER
+from stream_app.core.units import DAY_US
 
 STOPPED: Final = "stopped"
 BELOW_COST: Final = "below_cost"
@@ -51,7 +53,8 @@ class CallRules:
         """
         settings, benefit = self._settings, self._settings.policy.benefit
         reasons = [one.history.obstacle(at, settings) if one.history else "" for one in customers]
-        factors = benefit.factors(view.recency)
+        again = np.array([_is_contacted(one) for one in customers], dtype=bool)
+        factors = benefit.factors(view.recency) * np.where(again, benefit.again, 1.0)
         if benefit.needs_causes:
             for row, customer in enumerate(customers):
                 if not reasons[row]:
@@ -69,3 +72,9 @@ class CallRules:
         is_stopped = bool(found.causes) and benefit.is_stopped(found.causes[0].key, found.segment)
         factor = 1.0 + sum(one.probability * (benefit.by_cause.get(one.key, 1.0) - 1.0) for one in found.causes)
         return STOPPED if is_stopped else "", factor
+
+
+def _is_contacted(customer: Customer) -> bool:
+    """Return whether a customer was contacted since their last order."""
+    history = customer.history
+    return history is not None and history.has_contact_since(round(customer.vector[LAST_ORDER] * DAY_US))

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
+from stream_app.core.alerts.call_plan import call_weight
+from stream_app.core.alerts.call_quotas import Jobs, plan_calls
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats
@@ -82,7 +83,7 @@ class CandidateSelection:
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
         rows = np.flatnonzero(allowed)
         names = [owners[row].name for row in rows]
-        plan = planned(calls_until(settings, at, act_by[rows]).tolist(), weight[rows].tolist(), names)
+        plan = plan_calls(settings, at, Jobs(act_by[rows], weight[rows], names, np.isnan(usual_gap[rows])))
         return [
             replace(
                 self._undescribed(owners[row], at),

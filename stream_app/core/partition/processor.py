@@ -25,6 +25,7 @@ from stream_app.core.partition.outbox import alert_of
 from stream_app.core.partition.quiet_customers import DueDecisions
 from stream_app.core.partition.score_batch import Effects, ScoreBatch
 from stream_app.core.partition.working_set import WorkingSet
+from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD, SHOP
@@ -67,6 +68,7 @@ class PartitionProcessor:
         self.counts = Counts()
         self.explainer = Explainer(settings, classify)
         self.aggregator = KpiAggregator(settings, classify)
+        self._rates = settings.policy.currency.rates
         self._batch = ScoreBatch()
         self.decisions = DueDecisions(settings, self.working_set, self._batch)
         self._timers = self.decisions.timers
@@ -130,6 +132,8 @@ class PartitionProcessor:
 
     def _update_state(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
+        if self._rates:
+            event = in_shop_currency(event, self._rates)
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
             self.aggregator.monthly_churn.record_order(customer, at, event.shop_id, self.stream_time)

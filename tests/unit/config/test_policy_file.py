@@ -32,6 +32,7 @@ benefit:
   cost: 3.5
   months: 6
   chance: 0.2
+  again: 0.5
   by_silence:
     - {until: 60d, times: 2}
     - {until: 90d, times: 1.5}
@@ -52,6 +53,7 @@ POLICY = Policy(
         cost=3.5,
         months=6.0,
         chance=0.2,
+        again=0.5,
         by_silence=(SilenceChance(60 * DAY_US, 2.0), SilenceChance(90 * DAY_US, 1.5)),
         by_cause={"natural": 0.0},
         by_channel={"sms": 0.5},

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import cache
+from math import isnan
 
 import pytest
 
 from stream_app.core.alerts.contact_history import CONTACT_LIMIT, COOLDOWN, OPT_OUT, WEEK_US
-from stream_app.core.alerts.lifecycle import EXPIRED
+from stream_app.core.alerts.lifecycle import EXPIRED, QUOTA
 from stream_app.core.events.enumerations import ComplaintForm
 from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.partition.call_rules import BELOW_COST, CAMPAIGN, STOPPED
 from stream_app.core.policy.campaign import Campaign
-from stream_app.core.policy.policy import Benefit, Cases, Contacts, Policy
+from stream_app.core.policy.policy import Benefit, Capacity, Cases, Contacts, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.runner import Outcome, Replay
@@ -25,17 +26,18 @@ SHOP = Settings(
     active_window=120 * DAY_US,
     lost_after=90 * DAY_US,
     act_before=10 * DAY_US,
-    capacity=5,
+    capacity=3,
     rank_by="worth",
 )
 DEFAULT = Policy()
 NO_LIMITS = Policy(cases=Cases(cooldown=0), contacts=Contacts(per_week=7, rest_after_opt_out=0))
+QUOTAS = Policy(capacity=Capacity(reserve=1, one_time=0.5))
 STRICT = Policy(cases=Cases(cooldown=0), contacts=Contacts(per_week=1))
 
 
 @cache
 def year() -> list[list[Event]]:
-    return list(simulate(ShopSettings(customers=300, days=365), seed=3))
+    return list(simulate(ShopSettings(customers=150, days=365), seed=3))
 
 
 _outcomes: dict[tuple[str, int], Outcome] = {}
@@ -155,7 +157,20 @@ def test_customers_who_would_get_a_measure_that_harms_are_not_called() -> None:
     assert outcome.suppressed[STOPPED] > 0
 
 
-@pytest.mark.parametrize("policy", [DEFAULT, STRICT], ids=["default", "strict"])
+def test_quotas_and_the_reserve_are_kept_every_day() -> None:
+    outcome = replayed(QUOTAS)
+    days: dict[int, list[bool]] = defaultdict(list)
+    for one in outcome.opened:
+        days[one.opened_at].append(isnan(one.candidate.usual_gap_days))
+    assert max(len(day) for day in days.values()) == 2
+    assert max(sum(day) for day in days.values()) == 1
+    free = Counter(one.opened_at for one in replayed().opened if isnan(one.candidate.usual_gap_days))
+    assert max(free.values()) > 1
+    assert outcome.suppressed[QUOTA] > 0
+    assert {one.policy for one in outcome.opened} == {QUOTAS.version}
+
+
+@pytest.mark.parametrize("policy", [DEFAULT, STRICT, QUOTAS], ids=["default", "strict", "quotas"])
 def test_calls_and_what_is_suppressed_do_not_depend_on_the_partitions(policy: Policy) -> None:
     one, three = replayed(policy), replayed(policy, 3)
     assert [(a.customer, a.opened_at, a.rank) for a in one.opened] == [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
+from stream_app.core.alerts.call_plan import call_weight, days_until, planned
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US
@@ -67,7 +67,7 @@ def test_the_plan_of_a_shop_is_the_plan_of_its_partitions_plans(
 
 def slots(until: int, **fields: Any) -> int:
     settings = Settings(capacity=2, **fields)
-    return int(calls_until(settings, MONDAY, np.array([until], dtype=np.int64))[0])
+    return 2 * int(days_until(settings, MONDAY, np.array([until], dtype=np.int64))[0])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_days_of_a_campaign_have_no_slots() -> None:
 
 
 def test_nobody_needs_no_slots() -> None:
-    assert calls_until(Settings(), MONDAY, np.array([], dtype=np.int64)).tolist() == []
+    assert days_until(Settings(), MONDAY, np.array([], dtype=np.int64)).tolist() == []
     assert planned([], [], []) == []
 
 
