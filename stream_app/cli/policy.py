@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -10,14 +11,30 @@ import msgspec
 import typer
 from rich.text import Text
 
-from stream_app.cli.options import ConfigOption, JsonOption, LangOption, language, load_settings
+from stream_app.cli.options import (
+    ColumnsOption,
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    KindOption,
+    KindsOption,
+    LangOption,
+    language,
+    load_settings,
+    one_of,
+    pairs,
+)
 from stream_app.cli.output import results, write_document
+from stream_app.cli.progress import ProgressBars
+from stream_app.cli.replay import read_settings
 from stream_app.cli.tables import show_table
+from stream_app.cli.trial import show_trial
 from stream_app.config.policy_file import example_policy, load_policy
 from stream_app.core.durations import format_duration
 from stream_app.core.settings import Settings
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
+from stream_app.ingest import LogFormat
 
 app = typer.Typer(
     add_completion=False,
@@ -26,6 +43,7 @@ app = typer.Typer(
 )
 _SPANS: Final = frozenset({"expire_after", "cooldown", "rest_after_opt_out", "until"})
 
+OnProgress = Callable[[int, int], None]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Policy file.")]
 
 
@@ -73,6 +91,50 @@ def init(
         remedy = f"It cannot be created: {error.strerror}. Use another path."
         raise BadOption(option="FILE", value=str(file), remedy=remedy) from error
     results().print(Text(Translator(lang, "cli").text("policy.written", file=file)), soft_wrap=True)
+
+
+@app.command(name="try")
+def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files to compare.")],
+    logs: Annotated[list[str], typer.Option("--log", metavar="LOG", help="Log file or folder. Repeatable.")],
+    form: FormatOption = "jsonl",
+    columns: ColumnsOption = None,
+    kinds: KindsOption = None,
+    kind: KindOption = None,
+    rank_by: Annotated[str, typer.Option(help="What the plan of calls reaches: worth or reach.")] = "worth",
+    horizon: Annotated[str | None, typer.Option(help="As for `replay`.")] = None,
+    lost_after: Annotated[str | None, typer.Option(help="As for `replay`.")] = None,
+    act_before: Annotated[str | None, typer.Option(help="As for `replay`.")] = None,
+    capacity: Annotated[int | None, typer.Option(help="As for `replay`, for policies without `per_day`.")] = None,
+    zone: Annotated[str | None, typer.Option(help="As for `replay`.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
+    as_json: JsonOption = False,
+    lang: LangOption = "",
+) -> None:
+    """Replay a log under each policy, and compare the customers that the calls would have reached in time."""
+    from stream_app.replay.policy_trial import try_policies
+
+    policies, words = [load_policy(file) for file in files], Translator(language(lang), "cli")
+    given = {
+        "rank_by": one_of("--rank-by", rank_by, ("worth", "reach")),
+        "horizon": horizon,
+        "lost_after": lost_after,
+        "act_before": act_before,
+        "capacity": capacity,
+        "zone": zone,
+    }
+    shop, log_format = read_settings(settings, given), LogFormat(form, pairs(columns), pairs(kinds), kind)
+    with ProgressBars() as bars:
+
+        def observer(place: int, total: int) -> OnProgress:
+            label = words.text("policy.replay", policy=files[place].name)
+            return lambda events, _: bars.show(label, completed=events, total=total)
+
+        found = try_policies(logs, log_format, shop, policies, observer)
+    if as_json:
+        write_document([{"file": str(file), **asdict(one)} for file, one in zip(files, found, strict=True)])
+    else:
+        show_trial(results(), [file.name for file in files], found, words)
 
 
 def _effective(settings: Settings) -> dict[str, Any]:

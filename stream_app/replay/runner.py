@@ -49,6 +49,7 @@ class Outcome:
     order_amounts: list[float] = field(default_factory=list)
     customers: int = 0
     events: int = 0
+    last_at: int = 0  # time of the last event, microseconds
 
 
 class Replay:
@@ -81,6 +82,7 @@ class Replay:
         if self.outcome.events:
             self._finish(last + 1, watermark=last)
             self._learn(last)
+        self.outcome.last_at = last
         self.outcome.customers = sum(len(partition.customers) for partition in self.partitions)
         return self.outcome
 
