@@ -150,7 +150,7 @@ class BenefitSection(Section):
     cost: _Money = 0.0
     months: Annotated[float, Field(gt=0, le=1_200, allow_inf_nan=False)] = 12.0
     chance: _Share = 0.1
-    again: _Factor = 0.2
+    again: _Factor = 0.1
     by_silence: Annotated[tuple[SilenceSection, ...], Field(max_length=100)] = ()
     by_cause: Annotated[dict[Annotated[str, AfterValidator(_cause)], _Factor], Field(default_factory=dict)]
     by_channel: Annotated[dict[Annotated[str, AfterValidator(_channel)], _Factor], Field(default_factory=dict)]

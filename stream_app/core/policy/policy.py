@@ -101,7 +101,7 @@ class Benefit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost: float = 0.0
     months: float = 12.0
     chance: float = 0.1
-    again: float = 0.2
+    again: float = 0.1
     by_silence: tuple[SilenceChance, ...] = ()
     by_cause: dict[str, float] = {}
     by_channel: dict[str, float] = {}
