@@ -55,6 +55,9 @@ def _rows(found: Sequence[TrialFigures], words: Translator) -> list[tuple[str, .
         shared(words.text("policy.of_money"), money, [one.lost_money for one in found]),
         counted(words.text("policy.repeats"), [one.repeats for one in found]),
     ]
+    if any(one.break_even for one in found):
+        chances = [100 * (one.break_even or 0.0) for one in found]
+        rows.append(shared(words.text("policy.break_even"), chances, [100.0] * len(found)))
     for reason in sorted({reason for one in found for reason in one.suppressed}):
         name = words.text("policy.suppressed", reason=words.text(f"suppressions.{reason}"))
         rows.append(counted(name, [one.suppressed.get(reason, 0) for one in found]))

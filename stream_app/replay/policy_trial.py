@@ -45,6 +45,7 @@ class TrialFigures:
         lost: number of lost customers, once per silence.
         lost_money: what they brought per month.
         total: all calls.
+        break_even: chance to help at which the calls would have paid, if they have a cost and could bring something.
         repeats: calls to customers who were called since their last order.
         segments: calls by segment of the customer.
         suppressed: customers who were not called, by reason, once per day.
@@ -54,6 +55,7 @@ class TrialFigures:
     lost: int = 0
     lost_money: float = 0.0
     total: Reached = field(default_factory=Reached)
+    break_even: float | None = None
     repeats: int = 0
     segments: dict[str, Reached] = field(default_factory=dict)
     suppressed: dict[str, int] = field(default_factory=dict)
@@ -94,6 +96,7 @@ def figures_of(outcome: Outcome, settings: Settings) -> TrialFigures:
     orders = _orders(outcome)
     lost = _lost(orders, outcome.last_at, settings)
     figures = TrialFigures(settings.policy.version, len(lost), sum(lost.values()), suppressed=dict(outcome.suppressed))
+    figures.break_even = _break_even(outcome, settings)
     latest = settings.lost_after_or_default - settings.act_before_or_default
     called: set[_Silence] = set()
     for alert in outcome.opened:
@@ -108,6 +111,13 @@ def figures_of(outcome: Outcome, settings: Settings) -> TrialFigures:
             one.people += in_time
             one.money += lost[silence] if in_time else 0.0
     return figures
+
+
+def _break_even(outcome: Outcome, settings: Settings) -> float | None:
+    """Return the cost of all calls ÷ what they would bring if each helped for sure."""
+    benefit, candidates = settings.policy.benefit, [alert.candidate for alert in outcome.opened]
+    at_stake = sum(one.lost_probability * one.monthly_worth * benefit.months for one in candidates)
+    return benefit.cost * len(candidates) / at_stake if benefit.cost and at_stake > 0.0 else None
 
 
 def _orders(outcome: Outcome) -> dict[str, list[tuple[int, float]]]:

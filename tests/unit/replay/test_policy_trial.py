@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from stream_app.cli import app
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.policy.policy import Benefit, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
@@ -26,6 +28,15 @@ SHOP = Settings(
     act_before=10 * DAY_US,
     rank_by="worth",
 )
+
+
+def test_the_chance_at_which_calls_pay_weighs_their_cost_against_what_is_at_stake() -> None:
+    outcome = outcome_of([("a", 0, 120.0)], [("a", 80, "vip"), ("a", 85, "vip")], last=140)
+    candidates = [replace(one.candidate, lost_probability=0.5, monthly_worth=10.0) for one in outcome.opened]
+    outcome.opened = [replace(one, candidate=two) for one, two in zip(outcome.opened, candidates, strict=True)]
+    costly = SHOP.with_policy(Policy(benefit=Benefit(cost=6.0, months=12.0)))
+    assert figures_of(outcome, costly).break_even == pytest.approx(6.0 / (0.5 * 10.0 * 12.0))
+    assert figures_of(outcome, SHOP).break_even is None
 
 
 def outcome_of(orders: list[tuple[str, int, float]], called: list[tuple[str, int, str]], last: int) -> Outcome:
