@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,9 +10,17 @@ from stream_app.cli.options import LangOption, language
 from stream_app.cli.output import messages
 from stream_app.demo import Request, run_demo
 
+_IN_TERMINAL: Final = 150.0  # seconds of simulated days, which people watch until they have seen enough
+
 
 def demo(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
-    seconds: Annotated[float, typer.Option(min=5, help="Duration of the demo.")] = 75.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=5,
+            help="Seconds until the demo ends. Default: 75; in a terminal, it stays on view until Ctrl-C.",
+        ),
+    ] = None,
     customers: Annotated[int, typer.Option(min=100, max=20_000, help="Number of simulated customers.")] = 3_000,
     history: Annotated[
         int, typer.Option(min=45, max=400, help="Number of days to fast-forward at the start to train a model.")
@@ -32,14 +40,17 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
 
     Needs neither servers nor Docker.
     """
+    console = messages()
+    stays = seconds is None and console.is_terminal
     request = Request(
         customers=customers,
         history_days=history,
         day_seconds=day_seconds,
         capacity=capacity,
-        seconds=seconds,
+        seconds=seconds or (_IN_TERMINAL if stays else Request.seconds),
+        stays=stays,
         lang=language(lang),
         seed=seed,
         port=port,
     )
-    run_demo(request, messages())
+    run_demo(request, console)

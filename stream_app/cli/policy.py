@@ -41,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Check, show and compare contact policies: who may be called, and how often.",
 )
-_SPANS: Final = frozenset({"expire_after", "cooldown", "rest_after_opt_out", "until"})
+_SPANS: Final = frozenset({"expire_after", "cooldown", "rest_after_opt_out", "until", "window"})
 
 OnProgress = Callable[[int, int], None]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Policy file.")]
@@ -142,6 +142,7 @@ def _effective(settings: Settings) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(settings.policy)
     found["capacity"]["per_day"] = settings.capacity
     found["cases"] = {"expire_after": settings.alert_lifetime, "cooldown": settings.cooldown}
+    found["holdout"] = msgspec.to_builtins(settings.holdout)
     found["campaigns"] = msgspec.to_builtins(settings.campaigns)
     shown: dict[str, Any] = _with_durations(found)
     return shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -94,6 +95,15 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     policy: Annotated[
         Path | None, typer.Option(help="YAML file with the contact policy (docs/how-to/policy.md).")
     ] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            help="Share of customers who are not called, such as 0.2 or 20%, with --rank-by worth or reach. Default: 0."
+        ),
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="Name of the holdout. A new name draws other customers. Default: calls.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
     partitions: Annotated[int, typer.Option(min=1, max=1024, help="Number of partitions, as in Kafka.")] = 1,
     predictions: Annotated[str, typer.Option(help="Format of the predictions: csv or parquet.")] = "csv",
@@ -118,6 +128,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         "rank_by": rank_by,
         "act_before": act_before,
         "policy": None if policy is None else str(policy),
+        "holdout.share": None if holdout is None else share(holdout),
+        "holdout.experiment": experiment,
         "seed": seed,
     }
     from stream_app.replay.session import check_rejected, replay_log
@@ -154,18 +166,27 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
             raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
-    values |= {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        section, _, rest = name.rpartition(".")
+        if value is not None:
+            (values.setdefault(section, {}) if section else values)[rest] = value
     policy = values.pop("policy", None)
-    for name in _DURATIONS:
-        if isinstance(values.get(name), str):
-            values[name] = duration(values[name])
-        elif isinstance(values.get(name), int | float):
-            values[name] = round(values[name] * DAY_US)
+    _read_durations(values, _DURATIONS)
+    if isinstance(values.get("holdout"), dict):
+        _read_durations(values["holdout"], ("window",))
     try:
         found = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error
     return found if policy is None else found.with_policy(load_policy(Path(policy)))
+
+
+def _read_durations(values: dict[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        if isinstance(values.get(name), str):
+            values[name] = duration(values[name])
+        elif isinstance(values.get(name), int | float):
+            values[name] = round(values[name] * DAY_US)
 
 
 class _Bars(Watcher):

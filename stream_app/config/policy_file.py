@@ -19,6 +19,7 @@ from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.policy.policy import CHANNELS, MAX_PER_WEEK, PHONE, Policy, Quota
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import MAX_COPIES
 from stream_app.errors import BadPolicy
 
 _SEE: Final = "See docs/how-to/policy.md."
@@ -75,6 +76,13 @@ def _measure(key: str) -> str:
     if dot:
         _known(segment, SEGMENTS, "segment")
     return key
+
+
+def _holdout_share(share: float) -> float:
+    if share and not 1.0 / MAX_COPIES <= share < 1.0:
+        remedy = f"Use a share from {1.0 / MAX_COPIES:.2f} to less than 1, or 0 for no experiment."
+        raise ContradictionError((), "is too small or too large", remedy)
+    return share
 
 
 def minutes_of(hours: str) -> set[int]:
@@ -191,8 +199,11 @@ class CampaignSection(Section):
 class HoldoutSection(Section):
     """See `holdout.Holdout`."""
 
-    share: Annotated[_Share, Field(lt=1)] = 0.0
+    share: Annotated[_Share, AfterValidator(_holdout_share)] = 0.0
     experiment: Annotated[str, Field(min_length=1, max_length=100)] = "calls"
+    window: _Span = 0
+    planned: Annotated[int, Field(ge=1)] = 2_000
+    ends: bool = False
     exempt_worth_above: _Money = 0.0
 
 
@@ -205,7 +216,7 @@ class PolicyFile(Section):
     benefit: BenefitSection = BenefitSection.model_validate({})
     currency: CurrencySection = CurrencySection.model_validate({})
     campaigns: Annotated[tuple[CampaignSection, ...], Field(max_length=_MAX_ENTRIES)] = ()
-    holdout: HoldoutSection = HoldoutSection()
+    holdout: HoldoutSection | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -216,6 +227,14 @@ class PolicyFile(Section):
             return values
         # A section whose values are all commented out is as good as none.
         return {name: one for name, one in values.items() if one is not None or name not in cls.model_fields}
+
+    @model_validator(mode="after")
+    def _measurable(self) -> Self:
+        limits = self.capacity
+        if self.holdout is not None and self.holdout.share and (limits.one_time, limits.repeat) != (None, None):
+            remedy = "Remove capacity.one_time and capacity.repeat, or the holdout."
+            raise ContradictionError(("holdout",), "cannot be combined with quotas", remedy)
+        return self
 
 
 _SECTIONS: Final[Sections] = {

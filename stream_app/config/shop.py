@@ -27,6 +27,41 @@ class Sale(Section):
     lull_days: int = 7
 
 
+class HoldoutRules(Section):
+    """Customers who are left alone, to measure what the calls change."""
+
+    share: float = setting(
+        _DEFAULT.holdout.share,
+        "Share of customers who are not called, if calls are planned. 0: everyone may be called.",
+        "规划外呼时留作对照、不联系的客户占比；0 表示不留对照",
+    )
+    experiment: str = setting(
+        _DEFAULT.holdout.experiment,
+        "Name of the experiment. A new name draws other customers.",
+        "实验名称；换名即重新抽取客户",
+    )
+    window: ShopSpan = setting(
+        _DEFAULT.holdout.window,
+        "Time after the draw within which an order counts. 0 means horizon.",
+        "抽取后多久之内的订单计入结果；0 表示采用 horizon",
+    )
+    planned: int = setting(
+        _DEFAULT.holdout.planned,
+        "Number of drawn customers for which the interval of the effect is narrowest.",
+        "计划抽取的客户数，此时效果区间最窄",
+    )
+    ends: bool = setting(
+        _DEFAULT.holdout.ends,
+        "Whether the experiment ends at the planned number, which narrows its interval.",
+        "实验是否在达到计划客户数时结束；结束的实验区间更窄",
+    )
+    exempt_worth_above: float = setting(
+        _DEFAULT.holdout.exempt_worth_above,
+        "Customers who bring more than this per month are never held out. 0: no one is exempt.",
+        "月均消费高于该值的客户一律不留作对照；0 表示无人例外",
+    )
+
+
 def _rule(name: str, meaning: str, zh: str) -> Any:
     """Return a field with the default value from `core.settings.Settings`."""
     return setting(getattr(_DEFAULT, name), meaning, zh)
@@ -124,6 +159,7 @@ class Shop(Section):
         "Prior probabilities of the causes for repeat customers. They sum to 1.",
         "复购客户各流失原因的先验占比，合计为 1",
     )
+    holdout: HoldoutRules = HoldoutRules()
     seed: int = _rule(
         "seed",
         "Stored with the results. The current models use no randomness.",
@@ -154,6 +190,6 @@ class Shop(Section):
         try:
             self.settings()
         except ContradictorySettings as error:
-            place, problem = (str(error.facts["name"]),), str(error.facts["problem"])
+            place, problem = tuple(str(error.facts["name"]).split(".")), str(error.facts["problem"])
             raise ContradictionError(place, problem, str(error.facts["remedy"])) from error
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -14,6 +14,7 @@ from stream_app.core.policy.campaign import Campaign
 from stream_app.core.policy.policy import Policy
 from stream_app.core.state.vector import MAX_LATENESS_DAYS
 from stream_app.core.units import DAY_US, EPOCH, SECOND_US, from_micros, micros
+from stream_app.core.uplift.holdout import Holdout
 from stream_app.errors import ContradictorySettings
 
 WORKING_DAYS: Final = (0, 1, 2, 3, 4)  # Monday is 0
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     # Share of each cause among lost one-time buyers, and among lost repeat buyers.
     one_time_priors: dict[str, float] = msgspec.field(default_factory=ONE_TIME.copy)
     repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)
+    holdout: Holdout = Holdout()
     seed: int = 1
     policy: Policy = Policy()  # who may be contacted, when and how often; see `with_policy`
 
@@ -94,11 +96,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("rank_by", f"is {self.rank_by!r}", "Use risk, worth or reach.")
         if self.act_before >= self.lost_after_or_default:
             refuse("act_before", "is not shorter than lost_after", "Use, for example, a quarter of lost_after.")
-        if self.policy.capacity.reserve >= self.capacity:
-            refuse("capacity", "leaves no calls beside the policy's reserve", "Use more calls, or a smaller reserve.")
+        self._check_policy()
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
                 refuse(name, problem, "Use causes from docs/reference/causes.md, with shares that sum to 1.")
+
+    def _check_policy(self) -> None:
+        if self.policy.capacity.reserve >= self.capacity:
+            refuse("capacity", "leaves no calls beside the policy's reserve", "Use more calls, or a smaller reserve.")
+        if self.holdout.share and not self.plans_calls:
+            refuse("holdout", "needs planned calls", "Set rank_by to worth or reach.")
+        if self.holdout.share and self.policy.capacity.has_quotas:
+            refuse("holdout", "cannot be combined with quotas", "Remove one_time and repeat from the policy.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
@@ -137,9 +146,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return self.capacity - self.policy.capacity.reserve
 
     @property
+    def uplift_window(self) -> int:
+        """Time after a draw of the holdout within which an order counts, microseconds."""
+        return self.holdout.window or self.horizon
+
+    @property
     def plans_calls(self) -> bool:
         """Whether alerts are planned by the probability that customers are lost, instead of ranked by risk."""
         return self.rank_by != "risk"
+
+    @property
+    def one_case_per_complaint(self) -> bool:
+        """Whether all missed targets of a complaint belong to one urgent case, instead of a case for each target."""
+        return self.plans_calls
 
     @cached_property
     def clock(self) -> ZoneInfo:
@@ -147,12 +166,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return ZoneInfo(self.zone)
 
     def with_policy(self, policy: Policy) -> Settings:
-        """Return the settings with a policy, whose capacity and expiry take precedence. Its campaigns are added.
+        """Return the settings with a policy. Its capacity, expiry and holdout take precedence, its campaigns are added.
 
         Raises ContradictorySettings.
         """
-        given = {"capacity": policy.capacity.per_day, "alert_lifetime": policy.cases.expire_after}
-        fields = {name: value for name, value in given.items() if value is not None}
+        given = {
+            "capacity": policy.capacity.per_day,
+            "alert_lifetime": policy.cases.expire_after,
+            "holdout": policy.holdout,
+        }
+        fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         campaigns = (*self.campaigns, *policy.campaigns)
         return msgspec.structs.replace(self, policy=policy, campaigns=campaigns, **fields)
 

@@ -10,8 +10,16 @@ from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.units import micros
 from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
-from stream_app.demo.state import ENDINGS, OPEN, WORST_FIRST, DemoState, ListedAlert, band_counts
-from stream_app.demo.wording import band_names, is_running, phase_text, service_lines, silence_text, worth_text
+from stream_app.demo.state import OPEN, WORST_FIRST, DemoState, ListedAlert, band_counts
+from stream_app.demo.wording import (
+    band_names,
+    is_running,
+    phase_text,
+    service_lines,
+    silence_text,
+    time_left,
+    worth_text,
+)
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.alert_view import Views
 from stream_app.simulate.calendar import SHOP_ZONE
@@ -41,7 +49,7 @@ class PageModel:
         leavers = translator.number(sum(active))
         return self._figures(state, active) | {
             "clock": phase_text(translator, shop, self._plan),
-            "left": translator.text("demo.ends_in", seconds=f"{left:.0f}") if shop.phase is Phase.LIVE else "",
+            "left": time_left(translator, left) if shop.phase is Phase.LIVE else "",
             "history": round(100 * shop.history_share) if shop.phase is Phase.HISTORY else None,
             "active": translator.text("risk.active", active=translator.number(len(active))),
             "expected": translator.text("risk.expected", leavers=leavers, days=HORIZON_DAYS),
@@ -89,7 +97,7 @@ class PageModel:
         translator, counts = self._translator, band_counts(active)
         names = zip(band_names(translator), counts, strict=True)
         endings = {translator.text("page.opened"): state.counts[OPEN]}
-        endings |= {translator.text(f"state.{reason}"): state.counts[reason] for reason in ENDINGS}
+        endings |= {translator.text(f"state.{outcome}"): count for outcome, count in state.outcomes.items()}
         return {
             "bands": [{"name": name, "count": count, "text": translator.number(count)} for name, count in names],
             "most": max(*counts, 1),

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from math import inf
 from pathlib import Path
 from threading import Event as Flag
 from typing import Final
@@ -84,7 +85,7 @@ class _Demo:
         self, request: Request, folder: Path, processes: Processes, stopped: Flag, address: str, secret: str
     ) -> None:
         self._processes, self._stopped = processes, stopped
-        self._seconds, self._started = request.seconds, time.monotonic()
+        self._seconds, self._started = inf if request.stays else request.seconds, time.monotonic()
         self._broker = EmbeddedBroker(Topics().of(*INPUTS, *OUTPUTS).values())
         redis = start_redis(processes, folder)
         self._setup = write_settings(folder, self._broker.bootstrap, redis, request, address, secret)

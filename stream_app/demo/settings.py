@@ -86,7 +86,8 @@ class Request:
         history_days: number of days replayed at full speed.
         day_seconds: duration of each day after the history.
         capacity: alerts per day.
-        seconds: duration of the demo, counted from when all services are ready.
+        seconds: duration of the simulated days, counted from when all services are ready.
+        stays: whether the demo stays until it is stopped, instead of ending with the simulated days.
         lang: en or zh.
         seed: seed of the simulation.
         port: port of the page; 0 for any free port, None for the default port or, if that is taken, any free one.
@@ -98,6 +99,7 @@ class Request:
     day_seconds: float = 1.25
     capacity: int = 5
     seconds: float = 75.0
+    stays: bool = False
     lang: str = "en"
     seed: int = 1
     port: int | None = None

@@ -41,6 +41,7 @@ class Phase(StrEnum):
     OPENING = "opening"  # the services are starting
     HISTORY = "history"
     LIVE = "live"
+    OVER = "over"  # the plan's last day has ended
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class ShopSimulation(Thread):
                 self._replay_history(backpressure)
                 with working_staff(self._config, self._plan.shop, self._plan.seed, lambda: self.now):
                     self._run_live(backpressure)
+                self.phase = Phase.OVER
         except Exception as error:  # noqa: BLE001 - the main thread re-raises it
             self.error = error
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from bisect import insort_left
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stream_app.core.kpis.risk_bands import BANDS, band_of
-from stream_app.core.messages.alerts import AlertMessage, AlertOpened
+from stream_app.core.messages.alerts import AlertHeldOut, AlertMessage, AlertOpened
 from stream_app.core.messages.batches import ScoreRecords
 from stream_app.core.units import DAY_US, micros
 
 OPEN: Final = "open"
-ENDINGS: Final = ("returned", "fell", "met", "lost")  # reasons for closing an alert that the demo counts
+ENDINGS: Final = ("returned", "fell", "met", "resolved", "lost")  # reasons for closing an alert, in display order
 WORST_FIRST: Final = BANDS[::-1]  # risk bands in display order
 _MAX_LISTED: Final = 60
 _RATE_SECONDS: Final = 3.0  # window of rates and means
@@ -80,15 +80,21 @@ class DemoState:
             listed = ListedAlert(event)
             insort_left(self.listed, listed, key=lambda one: one.position)
             del self.listed[_MAX_LISTED:]
-            return listed
-        if event.alert_id not in self.opened:
+            return replace(listed)  # a copy, since the alert may be closed before a view shows that it was opened
+        if isinstance(event, AlertHeldOut) or event.alert_id not in self.opened:
             return None
         self.counts[event.reason] += 1
         found = next((one for one in self.listed if one.alert.alert_id == event.alert_id), None)
         if found is None:
             return ListedAlert(self.opened[event.alert_id], event.reason)
         found.state = event.reason
-        return found
+        return replace(found)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Number of alerts that are open, and that were closed by reason. Together they are all that were opened."""
+        closed = {reason: self.counts[reason] for reason in ENDINGS}
+        return {OPEN: self.counts[OPEN] - sum(closed.values())} | closed
 
     def record_sent(self, seconds: float, events: int) -> None:
         """Record the total number of events published so far."""

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream_app.demo.simulation import Plan, ShopSimulation
-from stream_app.demo.state import ENDINGS, OPEN, DemoState
+from stream_app.demo.state import OPEN, DemoState
 from stream_app.demo.wording import EXAMPLES, VERSION
 from stream_app.i18n import Translator
 from stream_app.simulate import truth
@@ -62,9 +62,7 @@ def own_command() -> str:
 
 
 def _learned(state: DemoState, translator: Translator) -> str:
-    ended = {reason: state.counts[reason] for reason in ENDINGS}
-    opened = state.counts[OPEN]
-    counts = ended | {"opened": opened, "open": opened - sum(ended.values())}
+    counts = state.outcomes | {"opened": state.counts[OPEN]}
     figures = {"labels": state.figure("trainer", EXAMPLES), "version": state.figure("worker", VERSION)}
     return translator.text("summary.learned", **_numbers(translator, counts | figures))
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
-from stream_app.demo.state import ENDINGS, OPEN, WORST_FIRST, DemoState, ListedAlert, band_counts
+from stream_app.demo.state import OPEN, WORST_FIRST, DemoState, ListedAlert, band_counts
 from stream_app.demo.wording import (
     band_names,
     is_running,
@@ -22,6 +22,7 @@ from stream_app.demo.wording import (
     phase_text,
     service_lines,
     silence_text,
+    time_left,
     worth_text,
 )
 from stream_app.i18n import Translator
@@ -35,7 +36,14 @@ MAX_WIDTH: Final = 110
 _OTHER_ROWS: Final = 17  # rows of everything except the alerts
 _ROWS: Final = range(3, 13)  # minimum and maximum number of alerts shown
 _BAND_STYLES: Final = dict(zip(WORST_FIRST, ("red", "dark_orange", "yellow", "green"), strict=True))
-_STATE_STYLES: Final = {OPEN: "default", "returned": "bold green", "fell": "green", "met": "green", "lost": "dim"}
+_STATE_STYLES: Final = {
+    OPEN: "default",
+    "returned": "bold green",
+    "fell": "green",
+    "met": "green",
+    "resolved": "green",
+    "lost": "dim",
+}
 _BORDER: Final = "bright_black"
 _BAR: Final = "━"
 
@@ -68,7 +76,7 @@ class TerminalLayout:
         head = Table.grid(expand=True)
         head.add_column()
         head.add_column(justify="right")
-        ends = f"{text('demo.ends_in', seconds=f'{left:.0f}')} · {text('demo.ctrl_c')}"
+        ends = " · ".join(filter(None, (time_left(self._translator, left), text("demo.ctrl_c"))))
         head.add_row(Text(text("demo.title"), style="bold"), Text(ends, style="dim"))
         phase = Text(phase_text(self._translator, shop, self._plan))
         right: RenderableType = ""
@@ -120,9 +128,8 @@ class TerminalLayout:
         for listed in state.listed[:rows]:
             table.add_row(*self._row(listed, wide))
         filling = [Text()] * (rows - min(rows, len(state.listed)))
-        ended = [(reason, state.counts[reason]) for reason in ENDINGS if state.counts[reason]]
-        endings = " · ".join(f"{count} {text(f'state.{reason}')}" for reason, count in ended)
-        return self._panel(Group(table, *filling), text("alerts.title"), endings)
+        outcomes = [f"{count} {text(f'state.{outcome}')}" for outcome, count in state.outcomes.items() if count]
+        return self._panel(Group(table, *filling), text("alerts.title"), " · ".join(outcomes))
 
     def _row(self, listed: ListedAlert, wide: bool) -> tuple[RenderableType, ...]:
         translator, alert, style = self._translator, listed.alert, _STATE_STYLES.get(listed.state, "dim")

@@ -8,6 +8,7 @@ from typing import Final, Self
 from rich.console import Console
 from rich.live import Live
 
+from stream_app.core.alerts.sla import LOW_REVIEW
 from stream_app.core.units import DAY_US
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
 from stream_app.demo.state import OPEN, DemoState, ListedAlert, band_counts
@@ -80,15 +81,17 @@ class LineView(View):
             self._print_history(state, shop)
         elif shop.phase is Phase.LIVE:
             self._print_day(state, shop)
-        for listed in changed:
-            self._print_alert(listed)
+        if shop.phase is not Phase.HISTORY:  # thousands of lines per second would follow
+            for listed in changed:
+                self._print_alert(listed)
 
     def _print_history(self, state: DemoState, shop: ShopSimulation) -> None:
         line = int(shop.history_share * _HISTORY_LINES)
         if line > self._history_lines:
             self._history_lines = line
             share, events = self._translator.percent(shop.history_share), self._translator.number(shop.sent)
-            self._print_figures("line.history", state, shop, share=share, events=events)
+            alerts = self._translator.number(state.counts[OPEN])
+            self._print_figures("line.history", state, shop, share=share, events=events, alerts=alerts)
 
     def _print_day(self, state: DemoState, shop: ShopSimulation) -> None:
         day = (shop.now - shop.began) // DAY_US
@@ -102,7 +105,7 @@ class LineView(View):
         if listed.state != OPEN:
             key, values["state"] = "line.closed", translator.text(f"state.{listed.state}")
         elif alert.urgent:  # urgent alerts do not depend on the risk and may have no score
-            key = "line.urgent"
+            key = "line.review" if alert.explanation.evidence[0].rule == LOW_REVIEW else "line.urgent"
         else:
             key, values["risk"] = "line.opened", translator.percent(alert.probability)
             values |= {"silent": silence_text(translator, alert), "worth": worth_text(translator, alert)}

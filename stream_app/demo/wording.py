@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import isinf
 from typing import Final
 
 from stream_app.core.kpis.risk_bands import bounds
@@ -40,6 +41,8 @@ def clock_text(translator: Translator, now: datetime) -> str:
 
 def phase_text(translator: Translator, shop: ShopSimulation, plan: Plan) -> str:
     """Return the shop's current time, or its startup progress."""
+    if shop.phase is Phase.OVER:
+        return translator.text("demo.over", day=translator.day(local_date(shop.now)))
     if shop.phase is Phase.LIVE:
         return clock_text(translator, local_time(shop.now))
     if shop.phase is Phase.HISTORY:
@@ -48,11 +51,18 @@ def phase_text(translator: Translator, shop: ShopSimulation, plan: Plan) -> str:
     return translator.text(key, customers=translator.number(plan.customers))
 
 
+def time_left(translator: Translator, seconds: float) -> str:
+    """Return when the demo ends, or "" if it runs until it is stopped (infinity)."""
+    return "" if isinf(seconds) else translator.text("demo.ends_in", seconds=f"{seconds:.0f}")
+
+
 def silence_text(translator: Translator, alert: AlertOpened) -> str:
     """Return the days since a customer's last order, compared with their usual gap if it is exceeded."""
     days = translator.number(alert.silent_days)
-    if not alert.usual_gap_days or alert.silent_days < alert.usual_gap_days:
+    if not alert.usual_gap_days:
         return translator.text("alerts.once", days=days)
+    if alert.silent_days < alert.usual_gap_days:
+        return translator.text("alerts.days", days=days)
     times = translator.number(alert.silent_days / alert.usual_gap_days, 1)
     return translator.text("alerts.gaps", days=days, times=times)
 

@@ -86,6 +86,8 @@ class Translator:
         >>> Translator("en").evidence(*found), Translator("zh").evidence(*found)
         ('2 complaints, 1 of them open for 6 days', '投诉 2 次，其中 1 次已 6 天未解决')
         """
+        if rule == "silence" and numbers.get("times", 1.0) < 1.0:
+            rule = "silence_short"  # a fraction of the usual gap would argue against the alert
         text = self._groups["evidence"].get(rule)
         if text is None:
             listed = ", ".join(f"{name} {value:g}" for name, value in numbers.items())

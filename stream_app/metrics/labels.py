@@ -15,6 +15,7 @@ from stream_app.core.partition.call_rules import RULES
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.training.quality import PRODUCT, WINDOWS
+from stream_app.core.uplift.holdout import HELD_OUT
 
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # outcomes of a commit
 ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # outcomes reported by staff
@@ -22,7 +23,8 @@ HOLDS: Final = ("trainer", "allocator")  # services for which a partition may wa
 ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # results of a request to a receiver
 MONTHS: Final = ("current", "previous")  # calendar months on the shop's clock
 CAPACITY: Final = "capacity"
-SUPPRESSIONS: Final = (*RULES, QUOTA, CAPACITY)  # reasons why no alert was opened for a customer at risk
+# Reasons why no alert was opened for a customer at risk.
+SUPPRESSIONS: Final = (*RULES, QUOTA, CAPACITY, HELD_OUT)
 NO_FIELD: Final = "none"  # label if no single field is at fault: the record is not JSON
 OTHER_FIELD: Final = "other"
 # Fields for which a record may be rejected. A field name made up by a producer must not become a label value.

@@ -107,25 +107,30 @@ def alert_lines(
     closed: Iterable[AlertClosing],
     breaches: Iterable[SlaBreach] = (),
     ended: Iterable[SlaBreachEnded] = (),
+    experiment: str = "",
 ) -> list[dict[str, Any]]:
-    """Return the lines of alerts.jsonl in order of time. Closings precede openings at the same time."""
+    """Return the lines of alerts.jsonl in order of time. Closings precede openings at the same time.
+
+    Customers who were drawn in the holdout experiment have its name, and the kind `held_out` if they are left alone.
+    """
     lines = [(one.at, 0, one.alert.rank, one.alert.alert_id, _closing(one)) for one in closed]
     lines += [(one.at, 0, 0, one.alert_id, _ended(one)) for one in ended]
-    lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
+    lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one, experiment)) for one in opened]
     lines += [(one.candidate.at, 1, 0, one.alert_id, _urgent(one)) for one in breaches]
     return [line for *_, line in sorted(lines, key=lambda entry: entry[:4])]
 
 
-def _opening(alert: Alert) -> dict[str, Any]:
+def _opening(alert: Alert, experiment: str) -> dict[str, Any]:
     candidate = alert.candidate
     return {
-        "kind": "opened",
+        "kind": "held_out" if alert.is_held_out else "opened",
         "alert_id": alert.alert_id,
         "customer_id": alert.customer,
         "at": instant(alert.opened_at),
         "expires_at": instant(alert.expires_at),
         "rank": alert.rank,
         **_details(candidate),
+        **({"experiment": experiment} if candidate.arm else {}),
         **({"policy": alert.policy} if alert.policy else {}),
     }
 
@@ -180,20 +185,24 @@ def _closing(closing: AlertClosing) -> dict[str, Any]:
         "reason": closing.reason,
         "days_open": round((closing.at - closing.alert.opened_at) / DAY_US, 2),
     }
+    if closing.alert.is_held_out:
+        line["held_out"] = True
     if closing.reason != RETURNED and not math.isnan(closing.probability):
         line["probability"] = round(closing.probability, 6)
     return line
 
 
 def alert_records(opened: Iterable[Alert], closed: Iterable[AlertClosing]) -> list[AlertRecord]:
-    """Convert alerts to records for the evaluation."""
+    """Convert alerts to records for the evaluation, without those of held-out customers."""
     records = [
         AlertRecord(e.alert_id, "opened", e.customer, e.opened_at, e.rank, e.candidate.probability, "", e.expires_at)
         for e in opened
+        if not e.is_held_out
     ]
     records += [
         AlertRecord(c.alert.alert_id, "closed", c.alert.customer, c.at, c.alert.rank, c.probability, c.reason)
         for c in closed
+        if not c.alert.is_held_out
     ]
     return sorted(records, key=lambda record: (record.at, record.kind, record.rank, record.alert_id))
 

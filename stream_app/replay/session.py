@@ -27,6 +27,7 @@ from stream_app.replay.outputs import alert_lines, alert_records, write_json_lin
 from stream_app.replay.request import Request, Watcher
 from stream_app.replay.results import DriftEvent, LogFacts, Results
 from stream_app.replay.runner import Outcome, Replay
+from stream_app.replay.uplift import write_uplift
 from stream_app.report.html import write_report
 
 REJECTED: Final = "rejected.jsonl"
@@ -114,8 +115,13 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     write_predictions(results.decisions, predictions)
     watcher.writing("alerts.jsonl")
     write_json_lines(
-        alert_lines(outcome.opened, outcome.closed, outcome.breaches, outcome.ended), request.out / "alerts.jsonl"
+        alert_lines(
+            outcome.opened, outcome.closed, outcome.breaches, outcome.ended, request.settings.holdout.experiment
+        ),
+        request.out / "alerts.jsonl",
     )
+    if request.settings.holdout.share:
+        write_uplift(outcome, request.settings, results.log.last_at, request.out)
     watcher.writing("metrics.json")
     figures = metrics(results)
     text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"

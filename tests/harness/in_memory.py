@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Self
 
-import msgspec
-
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.core.allocation.allocator import Allocator
 from stream_app.core.events.schema import Event, encode
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertMessage, decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.decoding import EVENTS, ROLES, TICKS
 from stream_app.core.messages.outgoing import Outgoing, unpack
@@ -114,7 +112,7 @@ class MemorySystem:
         self.allocator_stored = b""
         self.versions: dict[int, bytes] = {}
         self.effective: list[tuple[int, int]] = []
-        self.alerts: list[AlertOpened | AlertClosed] = []
+        self.alerts: list[AlertMessage] = []
         self.sent: list[Outgoing] = []
         self.training = Trainer(ChurnModel.of(settings), topics.partitions, settings.horizon)
         self.checkpoint = self.training.checkpoint()
@@ -205,7 +203,7 @@ class MemorySystem:
         elif record.topic == "contacts":
             self.topics.append("contacts", record.partition, record.value, record.key)
         elif record.topic == "alerts":
-            self.alerts.append(msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed))
+            self.alerts.append(decode_alert(record.payload))
 
     def _train(self) -> bool:
         if self.rng.random() < self.crashes:

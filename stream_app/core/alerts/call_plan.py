@@ -9,14 +9,21 @@ The weight is P(lost)² × worth. The expected benefit of a call is at most P(lo
 customers who are likely to be lost in any case: calls to the others can wait, since many of them return before their
 deadline and then need no call. docs/adr/0022-call-planning.md compares the weights on recorded logs.
 
+If customers are held out (`core/uplift/holdout.py`), the plan is made without them. A customer who is held out stands
+for a call that is not made if the plan with them alone added would call them. No customer's arm thus changes who else
+is called, nor whether they are drawn themselves.
+
 The sets of customers who can be called in time are a matroid. The plan of a whole shop is therefore a subset of the
-plans of its partitions, if each uses the shop's whole capacity.
+plans of its partitions, if each uses the shop's whole capacity. The same holds for the held-out customers who would
+join the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from itertools import accumulate
 
 import numpy as np
 
@@ -64,3 +71,55 @@ def planned(calls: Sequence[int], weights: Sequence[float], names: Sequence[str]
         if len(kept) > calls[index]:
             heappop(kept)
     return sorted((index for *_, index in kept), key=lambda one: (calls[one], -weights[one], names[one]))
+
+
+Job = tuple[int, float, str]  # calls that can be made until the deadline, weight, customer
+
+
+def places_if_added(plan: Sequence[Job], others: Iterable[Job]) -> list[int | None]:
+    """Return where each of some customers would be in a plan that they alone join, or None if they would not.
+
+    Args:
+        plan: the planned customers, in order.
+        others: customers who were left out of the planning.
+
+    >>> places_if_added([(1, 9.0, "bob"), (3, 1.0, "cy")], [(1, 8.0, "dan"), (1, 10.0, "eve"), (2, 0.5, "flo")])
+    [None, 0, 1]
+    """
+    order = [(calls, -weight, name) for calls, weight, name in plan]
+    # Until some deadlines, all calls are taken: whoever joins before one takes the place of the least until then.
+    full = [at for at, (calls, *_) in enumerate(plan) if calls == at + 1]
+    full_calls = [plan[at][0] for at in full]
+    least = list(accumulate(((weight, name, at) for at, (_, weight, name) in enumerate(plan)), min))
+    places: list[int | None] = []
+    for calls, weight, name in others:
+        place, nearest = bisect_left(order, (calls, -weight, name)), bisect_left(full_calls, calls)
+        if nearest == len(full):
+            places.append(place if calls else None)
+            continue
+        *displaced, at = least[full[nearest]]
+        places.append(place - (at < place) if calls and [weight, name] > displaced else None)
+    return places
+
+
+def planned_with_holdout(
+    calls: Sequence[int], weights: Sequence[float], names: Sequence[str], held_out: Sequence[bool]
+) -> tuple[list[int], dict[int, int]]:
+    """Return the customers to be called as `planned` does, and the places of those held out who would be called.
+
+    Args:
+        calls: as for `planned`.
+        weights: as for `planned`.
+        names: as for `planned`.
+        held_out: who is held out.
+
+    Returns:
+        Indices in order, and the place of each held-out customer's index.
+    """
+    called = [index for index, left in enumerate(held_out) if not left]
+    others = [index for index, left in enumerate(held_out) if left]
+    jobs = list(zip(calls, weights, names, strict=True))
+    places = planned([calls[one] for one in called], [weights[one] for one in called], [names[one] for one in called])
+    plan = [called[place] for place in places]
+    found = places_if_added([jobs[index] for index in plan], [jobs[index] for index in others])
+    return plan, {index: place for index, place in zip(others, found, strict=True) if place is not None}

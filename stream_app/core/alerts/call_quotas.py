@@ -18,7 +18,7 @@ from math import floor
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import days_until, planned
+from stream_app.core.alerts.call_plan import days_until, planned, planned_with_holdout
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.policy.policy import Quota
 from stream_app.core.settings import Settings
@@ -72,16 +72,18 @@ class Jobs:
         weights: of a call.
         names: customer ids, which decide between equal weights.
         one_time: whether a customer has ordered only once.
+        held_out: whether a customer is held out; see `call_plan.planned_with_holdout`.
     """
 
     deadlines: Ints
     weights: Floats
     names: Sequence[str]
     one_time: Bools
+    held_out: Sequence[bool]
 
 
-def plan_calls(settings: Settings, at: int, jobs: Jobs) -> list[int]:
-    """Return the rows of the customers to be called, in the order of their calls.
+def plan_calls(settings: Settings, at: int, jobs: Jobs) -> tuple[list[int], dict[int, int]]:
+    """Return the rows of the customers to be called in order, and the places of those held out who would be called.
 
     Args:
         settings: of the shop.
@@ -91,9 +93,9 @@ def plan_calls(settings: Settings, at: int, jobs: Jobs) -> list[int]:
     limits, days = DayLimits.of(settings), days_until(settings, at, jobs.deadlines)
     weights = jobs.weights.tolist()
     if not limits.has_quotas:
-        return planned((limits.capacity * days).tolist(), weights, jobs.names)
+        return planned_with_holdout((limits.capacity * days).tolist(), weights, jobs.names, jobs.held_out)
     groups = np.where(jobs.one_time, ONE_TIME, REPEAT).tolist()
-    return planned_with_quotas(days.tolist(), weights, jobs.names, groups, limits)
+    return planned_with_quotas(days.tolist(), weights, jobs.names, groups, limits), {}  # nobody is held out
 
 
 def planned_with_quotas(

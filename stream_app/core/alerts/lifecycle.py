@@ -21,6 +21,7 @@ from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, Jobs
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.settings import Settings
+from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
 UNEXPLAINED: Final = Explanation()
 RETURNED: Final = "returned"
@@ -49,6 +50,7 @@ class AlertCandidate:
     explanation: Explanation = UNEXPLAINED
     lost_probability: float = 0.0  # only if calls are planned
     act_by: int = 0  # latest time of a call, microseconds; 0: calls are not planned
+    arm: str = NO_ARM  # of the holdout experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class Alert:
     cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
     policy: str = ""  # version of the policy; only if calls are planned, and not stored
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether staff must not learn of the alert, since the customer is left alone for comparison."""
+        return self.candidate.arm == HELD_OUT
 
     @property
     def likeliest_cause(self) -> str:
@@ -119,47 +126,61 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
 
 
 def open_alerts(candidates: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
-    """Return one working day's alerts, for the best candidates across all partitions, best first."""
+    """Return one working day's alerts, for the best candidates across all partitions, best first; see `allocate`."""
     return allocate(candidates, settings)[0]
 
 
 def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[list[Alert], int]:
-    """Return one working day's alerts, best first, and the number of planned calls that a quota puts off."""
-    best, put_off = best_candidates(candidates, settings), 0
+    """Return one working day's alerts, best first, and the number of planned calls that a quota puts off.
+
+    The alerts of held-out customers come last. Each has the rank that it would have if the customer were called.
+    """
+    best, held_out = _chosen(candidates, settings)
+    calls, put_off = settings.capacity, 0
     if settings.plans_calls:
+        calls = settings.planned_capacity
         groups = [ONE_TIME if isnan(one.usual_gap_days) else REPEAT for one in best]
         today, put_off = calls_today(groups, DayLimits.of(settings))
         best = [best[place] for place in today]
-    return _opened(best, settings), put_off
-
-
-def _opened(best: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
-    if not best:
-        return []
-    bar = min(candidate.probability for candidate in best)
+    best = best[:calls]
+    bar = min((candidate.probability for candidate in best), default=1.0)
+    ranked = [(rank, bar, one) for rank, one in enumerate(best, start=1)]
+    ranked += [(place + 1, min(bar, one.probability), one) for place, one in held_out if place < calls]
     lifetime, policy = settings.alert_lifetime, settings.policy.version if settings.plans_calls else ""
-    return [
-        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, bar, one, policy=policy)
-        for rank, one in enumerate(best, start=1)
+    alerts = [
+        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, low, one, policy=policy)
+        for rank, low, one in ranked
     ]
+    return alerts, put_off
 
 
 def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) -> list[AlertCandidate]:
     """Return the candidates who may be chosen, best first: the top `capacity`, or the planned calls.
 
-    The best of a whole shop are among the best of its partitions.
+    The best of a whole shop are among the best of its partitions. Held-out customers who would be chosen come last.
     """
+    best, held_out = _chosen(candidates, settings)
+    return best + [one for _, one in held_out]
+
+
+def _chosen(
+    candidates: Sequence[AlertCandidate], settings: Settings
+) -> tuple[list[AlertCandidate], list[tuple[int, AlertCandidate]]]:
+    """Return the candidates who may be called, best first, and the places of those held out, in order."""
     if not settings.plans_calls:
-        return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity]
+        return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity], []
     if not candidates:
-        return []
+        return [], []
     jobs = Jobs(
         deadlines=np.array([one.act_by for one in candidates], dtype=np.int64),
         weights=np.array([one.rank_value for one in candidates]),
         names=[one.customer for one in candidates],
         one_time=np.array([isnan(one.usual_gap_days) for one in candidates]),
+        held_out=[one.arm == HELD_OUT for one in candidates],
     )
-    return [candidates[row] for row in plan_calls(settings, candidates[0].at, jobs)]
+    plan, places = plan_calls(settings, candidates[0].at, jobs)
+    held_out = sorted((place, jobs.names[row], row) for row, place in places.items())
+    return [candidates[row] for row in plan], [(place, candidates[row]) for place, _, row in held_out]
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:

@@ -17,9 +17,13 @@ from stream_app.core.units import DAY_US, HOUR_US
 
 UNANSWERED: Final = "unanswered"
 UNSOLVED: Final = "unsolved"
+LOW_REVIEW: Final = "low_review"  # a review that is due for an answer at once
 MET: Final = "met"  # reason for closing an urgent alert: the complaint was answered, resolved or reopened late
 
-Target = tuple[int, str]  # deadline in microseconds; UNANSWERED or UNSOLVED
+COMPLAINT: Final = "complaint"  # kind of a case for all targets of a complaint
+
+Target = tuple[int, str]  # deadline in microseconds; UNANSWERED, UNSOLVED or LOW_REVIEW
+CaseKey = tuple[int, str]  # a target, or the time when a complaint was opened (microseconds) and COMPLAINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,12 @@ class SlaBreach:
     kind: str
     expires_at: int  # microseconds
     candidate: AlertCandidate  # as of the deadline; the probability is 0 for customers without an order
+    case: CaseKey
 
     @property
     def alert_id(self) -> str:
         """Id of the urgent alert, which differs from the id of an ordinary alert for the same customer."""
-        return breach_id(self.candidate.customer, (self.candidate.at, self.kind))
+        return breach_id(self.candidate.customer, self.case)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,24 @@ class ComplaintsBefore:
         return cls(targets_of(vector, settings), keys_of(vector))
 
 
-def breach_id(customer: str, target: Target) -> str:
-    """Return the id of an urgent alert.
+def case_of(target: Target, settings: Settings) -> CaseKey:
+    """Return the case that a missed target belongs to.
+
+    >>> case_of((25 * HOUR_US, UNANSWERED), Settings(rank_by="worth")) == (HOUR_US, COMPLAINT)
+    True
+    """
+    due, kind = target
+    if kind == LOW_REVIEW or not settings.one_case_per_complaint:
+        return target
+    return due - _within(kind, settings), COMPLAINT
+
+
+def _within(kind: str, settings: Settings) -> int:
+    return settings.answer_within if kind == UNANSWERED else settings.solve_within
+
+
+def breach_id(customer: str, target: CaseKey) -> str:
+    """Return the id of the urgent alert of a case.
 
     >>> breach_id("c1", (0, UNSOLVED)) != breach_id("c1", (0, UNANSWERED))
     True
@@ -102,14 +123,17 @@ def _targets(case: ComplaintCase, settings: Settings) -> list[Target]:
 
 def breach_of(candidate: AlertCandidate, kind: str, settings: Settings) -> SlaBreach:
     """Return a customer's service-target breach as of the deadline, with the missed target as the first evidence."""
-    within = settings.answer_within if kind == UNANSWERED else settings.solve_within
-    first = Evidence(kind, {"hours": within / HOUR_US})
+    first = Evidence(kind, {} if kind == LOW_REVIEW else {"hours": _within(kind, settings) / HOUR_US})
     explained = msgspec.structs.replace(candidate.explanation, evidence=(first, *candidate.explanation.evidence))
     expires_at = candidate.at + settings.alert_lifetime
-    return SlaBreach(kind, expires_at, replace(candidate, explanation=explained))
+    case = case_of((candidate.at, kind), settings)
+    return SlaBreach(kind, expires_at, replace(candidate, explanation=explained), case)
 
 
 def is_announced(target: Target, shop: KnownShop) -> bool:
-    """Return whether a missed target opens an alert: the shop must have reported answers (or resolutions) by then."""
+    """Return whether a missed target opens an alert: the shop must have reported answers (or resolutions) by then.
+
+    A low review needs no report.
+    """
     due, kind = target
-    return due >= (shop.answers_since if kind == UNANSWERED else shop.solves_since)
+    return kind == LOW_REVIEW or due >= (shop.answers_since if kind == UNANSWERED else shop.solves_since)

@@ -37,8 +37,9 @@ class Allocation:
     commit: Commit
     moment: int
     nominated: int
-    opened: int
-    put_off: int = 0  # planned calls that a quota puts off
+    opened: int  # alerts for the staff
+    held_out: int
+    put_off: int  # planned calls that a quota puts off
 
 
 class Allocator(OutboxReader[CandidateBatch]):
@@ -104,19 +105,24 @@ class Allocator(OutboxReader[CandidateBatch]):
                 candidates += [outbox.candidate_of(one, moment) for one in batch.candidates]
                 if not batch.more:
                     break
-        is_new = moment > self.position.moment
-        alerts, put_off = allocate(candidates, self._settings) if is_new else ([], 0)
-        records = self._records(moment, alerts) if is_new else []
+        alerts: list[Alert] = []
+        records: list[Outgoing] = []
+        put_off = 0
+        if moment > self.position.moment:
+            alerts, put_off = allocate(candidates, self._settings)
+            records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
-        return Allocation(self._commit(records), moment, len(candidates), len(alerts), put_off)
+        held_out = sum(one.is_held_out for one in alerts)
+        opened = len(alerts) - held_out
+        return Allocation(self._commit(records), moment, len(candidates), opened, held_out, put_off)
 
     def _records(self, moment: int, alerts: list[Alert]) -> list[Outgoing]:
-        """Return the records of opened alerts and one marker per partition."""
-        position = self.position
+        """Return the records: opened alerts and one marker per partition."""
+        position, experiment = self.position, self._settings.holdout.experiment
         records: list[Outgoing] = []
         for alert in alerts:
             position.sequence += 1
-            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
+            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence, experiment)
         for number in self.waiting:
             position.sequence += 1
             done = encode_message(AllocationDone(from_micros(moment), position.sequence))

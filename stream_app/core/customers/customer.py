@@ -10,7 +10,7 @@ import xxhash
 
 from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert
-from stream_app.core.alerts.sla import Target, UrgentCase
+from stream_app.core.alerts.sla import CaseKey, UrgentCase
 from stream_app.core.model.labels import Pending
 from stream_app.core.state.counters import EMPTY_COUNTERS, Counters
 from stream_app.core.state.vector import ID_RING, StateVector, new_vector
@@ -33,7 +33,7 @@ class Customer:
     fresh: int = 0  # how many of the latest decisions were made on the current state vector
     due: int = 0  # time of the next decision, microseconds; 0: none
     alert: Alert | None = None
-    cases: dict[Target, UrgentCase] = field(default_factory=dict)  # urgent cases that the staff has worked on
+    cases: dict[CaseKey, UrgentCase] = field(default_factory=dict)  # urgent cases; see `sla_watch.py`
     history: ContactHistory | None = None  # our contacts; kept only if calls are planned
     bounces: bool = False  # whether the current visit has only one page view so far; for metrics, not stored
     placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown

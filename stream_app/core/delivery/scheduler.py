@@ -75,7 +75,7 @@ class DeliveryScheduler(PendingDeliveries):
 
     def delivery_ids(self, message: AlertMessage) -> list[str]:
         """Return the ids of all deliveries that the alerts may create. Pass those that exist to `add_alerts`."""
-        if isinstance(message, AlertClosed):
+        if not isinstance(message, AlertOpened):
             return []
         return [delivery_id(message.alert_id, name) for name, route in self.routes.items() if route.takes(message)]
 
@@ -96,7 +96,7 @@ class DeliveryScheduler(PendingDeliveries):
         for message in messages:
             if isinstance(message, AlertClosed):
                 self._close(message, now)
-            else:
+            elif isinstance(message, AlertOpened):  # held-out customers are left alone
                 self._open(message, known, now)
 
     def _open(self, alert: AlertOpened, known: AbstractSet[str], now: int) -> None:

@@ -57,7 +57,8 @@ class KpiAggregator:
 
     def count_open(self, customers: Iterable[Customer]) -> Counter[tuple[str, str, str]]:
         """Return the number of open alerts by shop, cause and segment."""
-        return Counter(self._key(customer, customer.alert) for customer in customers if customer.alert is not None)
+        opened = ((customer, customer.alert) for customer in customers)
+        return Counter(self._key(one, alert) for one, alert in opened if alert is not None and not alert.is_held_out)
 
     def _key(self, customer: Customer, alert: Alert) -> tuple[str, str, str]:
         return self.shop_of(customer), alert.likeliest_cause or UNKNOWN, alert.opening_segment or UNKNOWN

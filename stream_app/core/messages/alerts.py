@@ -27,6 +27,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         urgent: whether a complaint missed its service target; such alerts are delivered at once, regardless of risk.
         lost_probability: probability that the customer is lost, if calls are planned.
         act_by: latest time to contact the customer, if calls are planned.
+        experiment: name of the holdout experiment in which the customer was drawn to be called; empty: none.
         policy: version of the contact policy, if calls are planned.
     """
 
@@ -46,6 +47,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     explanation: Explanation = Explanation()
     lost_probability: Probability | None = None
     act_by: Instant | None = None
+    experiment: Name = ""
     policy: Key = ""
 
     def __post_init__(self) -> None:
@@ -53,6 +55,32 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         for name in ("opened_at", "expires_at"):
             if not EPOCH <= getattr(self, name) < LATEST:
                 refuse(name, "is not between 1970 and 2200", "check the time's unit and format")
+
+    @property
+    def latest(self) -> int:
+        """Latest past time in the message, microseconds."""
+        return micros(self.opened_at)
+
+
+class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=True):
+    """A customer was drawn to be left alone, so that the effect of the calls can be measured.
+
+    Nobody should contact the customer about leaving until the alert closes.
+
+    Attributes:
+        experiment: name of the holdout experiment.
+        lost_probability: probability that the customer is lost.
+    """
+
+    alert_id: Id
+    customer_id: Id
+    opened_at: Instant
+    expires_at: Instant
+    experiment: Name
+    probability: Probability
+    monthly_worth: Number
+    lost_probability: Probability
+    shop_id: Id = DEFAULT_SHOP
 
     @property
     def latest(self) -> int:
@@ -83,6 +111,6 @@ class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True)
         return micros(self.closed_at)
 
 
-AlertMessage: TypeAlias = AlertOpened | AlertClosed
+AlertMessage: TypeAlias = AlertOpened | AlertHeldOut | AlertClosed
 _alerts: Final[msgspec.json.Decoder[AlertMessage]] = msgspec.json.Decoder(AlertMessage)
 decode_alert: Final = _alerts.decode

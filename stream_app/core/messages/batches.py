@@ -36,6 +36,7 @@ class LabelledExample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     label: Annotated[int, msgspec.Meta(ge=0, le=1)]
     source: Source
     version: Version
+    copies: Annotated[int, msgspec.Meta(ge=0, le=15)] = 1
 
 
 class LabelledBatch(msgspec.Struct, frozen=True, array_like=True):

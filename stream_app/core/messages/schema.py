@@ -73,6 +73,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     explanation: Explanation = Explanation()
     lost_probability: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
     act_by: Micros = 0
+    arm: Name = ""
 
 
 class AlertOpening(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
 from stream_app.core.model.features import NAMES, features
-from stream_app.core.model.labels import CHURNED, Matured
+from stream_app.core.model.labels import CHURNED, Matured, repeated
 from stream_app.core.model.lost_probability import LostModel, StepCounts, StepGrid
 from stream_app.core.model.nowcast import Nowcast
 from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Scores
@@ -152,6 +152,7 @@ class ChurnModel:
         The version number increases whenever predictions change.
         """
         before = self._nowcast.shift
+        matured = repeated(matured)
         if matured:
             self._learn(matured, moment)
         self._nowcast.begin_day(moment // DAY_US)

@@ -52,7 +52,7 @@ class Cohorts:
     def record_returns(self, returned: Sequence[Returned]) -> None:
         """Add the returns of decisions whose customers have ordered, before the labels are released."""
         for one in returned:
-            self.returns[one.decided_at // DAY_US, (one.returned_at - one.decided_at) // DAY_US] += 1
+            self.returns[one.decided_at // DAY_US, (one.returned_at - one.decided_at) // DAY_US] += one.copies
 
     def merge(self, batch: LabelledBatch) -> None:
         """Add the sums of a partition's batch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ class Pending:
     version: int = 0
     returned: bool = False  # whether an order within the horizon has been seen
     counted: bool = False  # whether the step in which the customer returned has been counted (lost_probability.py)
+    copies: int = 1  # how often the label counts: not at all after a call, more often for customers who are held out
     index: int = 0  # index among all decisions of a replay
 
 
@@ -48,6 +49,12 @@ class Returned(NamedTuple):
 
     decided_at: int  # microseconds
     returned_at: int  # microseconds
+    copies: int = 1  # see Pending
+
+
+def repeated(matured: Sequence[Matured]) -> list[Matured]:
+    """Return the labels as often as they count; see Pending.copies."""
+    return [one for one in matured for _ in range(one.pending.copies)]
 
 
 def mature(waiting: deque[Pending], horizon: int, watermark: int) -> Iterator[Matured]:
@@ -76,5 +83,5 @@ def record_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> 
         end = pending.decided_at + horizon
         if pending.decided_at < at <= end and end > closed and not pending.returned:
             pending.returned = True
-            first.append(Returned(pending.decided_at, at))
+            first.append(Returned(pending.decided_at, at, pending.copies))
     return first

@@ -122,7 +122,8 @@ class StepCounts:
             return
         decisions = [one.pending for one in ended]
         codes = grid.codes(decisions, np.array([one.lead for one in ended], dtype=np.int64))
-        returned = np.array([one.returned for one in ended])
+        codes = np.repeat(codes, [one.pending.copies for one in ended])
+        returned = np.repeat([one.returned for one in ended], [one.pending.copies for one in ended])
         self.ended.update(codes[codes >= 0].tolist())
         self.returned.update(codes[(codes >= 0) & returned].tolist())
 
@@ -188,9 +189,11 @@ class LostModel:
         hazard = np.zeros(len(left))
         for lead in range(int(np.ceil(left.max(initial=0.0)))):
             share = np.clip(left - lead, 0.0, 1.0)
-            offset, terms = self._terms(silent_days / step - 0.5, np.full(len(left), float(lead)), log_odds)
-            # Not a matrix product: its last bits depend on the number of rows, and thus on batches and partitions.
-            hazard += share * _hazard(offset + (terms * self.coefficients).sum(axis=1))
+            log_hazard, columns = self._terms(silent_days / step - 0.5, np.full(len(left), float(lead)), log_odds)
+            # One column after the other: a matrix product would give other bits for another number of customers.
+            for column, coefficient in zip(columns, self.coefficients, strict=True):
+                log_hazard = log_hazard + column * coefficient
+            hazard += share * _hazard(log_hazard)
         return np.exp(-hazard)
 
     def _fit(self) -> None:
@@ -199,7 +202,8 @@ class LostModel:
         lead, bins = used // BINS % self.grid.leads, used % BINS
         silence = used // (BINS * self.grid.leads)
         log_odds = (bins + 0.5) / 2.0 - _LIMIT
-        offset, terms = self._terms(silence.astype(np.float64), lead.astype(np.float64), log_odds.astype(np.float64))
+        offset, columns = self._terms(silence.astype(np.float64), lead.astype(np.float64), log_odds.astype(np.float64))
+        terms = np.stack(columns, axis=1)
         ended, returned = self._ended[used], self._returned[used]
         for _ in range(_NEWTON_STEPS):
             hazard = _hazard(offset + terms @ self.coefficients)
@@ -209,7 +213,7 @@ class LostModel:
             curvature = terms.T @ ((ended * hazard**2 * odds)[:, None] * terms) + _RIDGE * np.eye(_TERMS)
             self.coefficients = self.coefficients + np.clip(np.linalg.solve(curvature, slope), -1.0, 1.0)
 
-    def _terms(self, silence: Floats, lead: Floats, log_odds: Floats) -> tuple[Floats, Floats]:
+    def _terms(self, silence: Floats, lead: Floats, log_odds: Floats) -> tuple[Floats, list[Floats]]:
         """Return the log-hazard implied by the horizon's log-odds, and the terms of its correction.
 
         Args:
@@ -231,7 +235,7 @@ class LostModel:
             implied * since,
             after * since,
         ]
-        return implied + np.log(per_horizon), np.stack(columns, axis=1)
+        return implied + np.log(per_horizon), columns
 
 
 def _log_odds(probability: Floats) -> Floats:

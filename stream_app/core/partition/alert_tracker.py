@@ -16,7 +16,15 @@ from stream_app.core.alerts.lifecycle import (
     AlertClosing,
     has_fallen,
 )
-from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreach, SlaBreachEnded, breach_of, is_announced
+from stream_app.core.alerts.sla import (
+    ComplaintsBefore,
+    SlaBreach,
+    SlaBreachEnded,
+    UrgentCase,
+    breach_of,
+    case_of,
+    is_announced,
+)
 from stream_app.core.alerts.staff_actions import (
     NO_OUTCOME,
     StaffOutcome,
@@ -27,6 +35,7 @@ from stream_app.core.alerts.staff_actions import (
     work_notes_of,
 )
 from stream_app.core.customers.customer import Customer
+from stream_app.core.events.schema import Complaint
 from stream_app.core.kpis.aggregator import KpiAggregator
 from stream_app.core.messages.schema import Contact
 from stream_app.core.partition.candidates import CandidateSelection
@@ -35,8 +44,10 @@ from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
+from stream_app.core.state.complaint_kinds import is_low_review
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import NO_ARM
 
 
 class AlertTracker:
@@ -85,12 +96,27 @@ class AlertTracker:
         customer.alert = alert.without_explanation()
         self._mark_open(customer)
         self._working_set.changed.add(customer)
-        self._aggregator.record_opened(customer, alert)
-        self._notes |= notes_of(alert)
+        if not alert.is_held_out:  # staff must not learn of it
+            self._aggregator.record_opened(customer, alert)
+            self._notes |= notes_of(alert)
+        # A held-out customer is left alone afterwards exactly as a called one, or the arms could not be compared.
         self._record(customer, ContactHistory.after_contact, alert.opened_at)
+        self._weigh_labels(customer, alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # the customer ordered while the allocator was deciding
             self.close(customer, ordered_at, RETURNED)
+
+    def _weigh_labels(self, customer: Customer, alert: Alert) -> None:
+        """Set how often the labels count whose horizon contains the draw of a holdout experiment; see `Holdout.copies`.
+
+        If the customer returned before, a call no longer changes the label.
+        """
+        if alert.candidate.arm == NO_ARM:
+            return
+        for pending in customer.waiting:
+            if not pending.returned and alert.opened_at < pending.decided_at + self._settings.horizon:
+                pending.copies = self._settings.holdout.copies(customer.name, pending.decided_at, alert.candidate.arm)
+        customer.packed = None
 
     def _mark_open(self, customer: Customer) -> None:
         self.open[customer.name] = customer
@@ -114,10 +140,11 @@ class AlertTracker:
             verdict: the outcome reported by the staff, if the reason is RESOLVED.
         """
         if customer.alert is not None:
-            self._aggregator.record_closed(customer, customer.alert, reason)
             found = (verdict.outcome, verdict.cause, verdict.staff)
             self._closed.append(AlertClosing(customer.alert, at, reason, probability, *found))
-            self._notes |= cleared_notes_of(customer.alert.alert_id)
+            if not customer.alert.is_held_out:
+                self._aggregator.record_closed(customer, customer.alert, reason)
+                self._notes |= cleared_notes_of(customer.alert.alert_id)
             self._record(customer, ContactHistory.after_case, at)
         customer.alert = None
         del self.open[customer.name]
@@ -155,7 +182,7 @@ class AlertTracker:
             stream_time: microseconds.
         """
         alert = customer.alert
-        if alert is None or alert.alert_id != alert_key:
+        if alert is None or alert.alert_id != alert_key or alert.is_held_out:
             self._apply_to_case(customer, alert_key, contact, at, stream_time)
             return
         self._working_set.changed.add(customer)
@@ -188,9 +215,13 @@ class AlertTracker:
             customer.cases[target] = result
             self._notes |= work_notes_of(result)
 
-    def update_targets(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> None:
-        """Update a customer's service targets after a complaint event; see `SlaWatch.update`."""
+    def update_targets(
+        self, customer: Customer, before: ComplaintsBefore, event: Complaint, at: int, stream_time: int
+    ) -> None:
+        """Update a customer's service targets after a complaint event; see `SlaWatch.update` and `SlaWatch.review`."""
         self._add_breaches(self.sla.update(customer, before, at, stream_time))
+        if self._settings.one_case_per_complaint and is_low_review(event):
+            self._add_breaches(self.sla.review(customer, at, stream_time))
 
     def check_targets(self, stream_time: int) -> None:
         """Open urgent alerts for missed service targets, and drop expired urgent cases."""
@@ -199,12 +230,15 @@ class AlertTracker:
 
     def _add_breaches(self, missed: Iterable[MissedTarget]) -> None:
         for customer, target in missed:
-            if is_announced(target, self._explainer.shop_of(customer)):
-                at, kind = target
+            key, at, kind = case_of(target, self._settings), *target
+            if key not in customer.cases and is_announced(target, self._explainer.shop_of(customer)):
                 candidate = self.candidates.explained(self.candidates.candidate(customer, 0.0, at))
                 breach = breach_of(candidate, kind, self._settings)
                 self._breaches.append(breach)
                 self._record(customer, ContactHistory.after_contact, at)
+                if self._settings.one_case_per_complaint:  # remembered, since the other targets must not open another
+                    customer.cases[key] = UrgentCase(breach.alert_id, breach.expires_at)
+                    self._working_set.changed.add(customer)
                 if customer.vector[LAST_ORDER] != NO_DAY:
                     self._batch.add_breach(customer, breach)
 

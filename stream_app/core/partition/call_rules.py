@@ -13,7 +13,6 @@ from stream_app.core.arrays import Bools, Floats
 from stream_app.core.customers.customer import Customer
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.settings import Settings
-from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import LAST_ORDER
 from stream_app.core.units import DAY_US
 
@@ -40,21 +39,21 @@ class CallRules:
         suppressed, self.suppressed = self.suppressed, Counter()
         return suppressed
 
-    def apply(self, customers: Sequence[Customer], view: StateFrame, value: Floats, at: int) -> tuple[Bools, Floats]:
+    def apply(self, customers: Sequence[Customer], silent_days: Floats, value: Floats, at: int) -> tuple[Bools, Floats]:
         """Return who may be called, and the factor of the chance to help each customer.
 
         Count the others by the first rule that excludes them.
 
         Args:
             customers: who could be called in time.
-            view: their states, one row each.
+            silent_days: days since the last order of each customer.
             value: P(lost) × monthly worth of each customer.
             at: time of the allocation, microseconds.
         """
         settings, benefit = self._settings, self._settings.policy.benefit
         reasons = [one.history.obstacle(at, settings) if one.history else "" for one in customers]
         again = np.array([_is_contacted(one) for one in customers], dtype=bool)
-        factors = benefit.factors(view.recency) * np.where(again, benefit.again, 1.0)
+        factors = benefit.factors(silent_days) * np.where(again, benefit.again, 1.0)
         if benefit.needs_causes:
             for row, customer in enumerate(customers):
                 if not reasons[row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from stream_app.core.alerts.call_plan import call_weight
 from stream_app.core.alerts.call_quotas import Jobs, plan_calls
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Floats
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
@@ -19,8 +20,9 @@ from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
-from stream_app.core.state.vector import LAST_ORDER
+from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
 
 class CandidateSelection:
@@ -62,31 +64,39 @@ class CandidateSelection:
         return [self.candidate(customers[index], float(risk[index]), at) for index in top]
 
     def _planned(self, at: int, model: Model) -> list[AlertCandidate]:
-        """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each."""
+        """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each.
+
+        Held-out customers who would be planned follow.
+        """
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
         risk = ranking.latest_of(0, len(customers))
         indices = np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)])
         vectors = matrix([customers[index].vector for index in indices])
+        view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
         last_order = np.round(vectors[:, LAST_ORDER] * DAY_US).astype(np.int64)
         act_by = last_order + settings.lost_after_or_default - settings.act_before_or_default
-        on_time = act_by >= at
-        indices, vectors, act_by = indices[on_time], vectors[on_time], act_by[on_time]
-        if not settings.opens_alerts(at):
-            self.rules.suppressed[CAMPAIGN] += len(indices)
-            return []
-        view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
-        lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
-        owners = [customers[index] for index in indices]
-        allowed, factors = self.rules.apply(owners, view, lost * worth, at)
-        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth))) * factors
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
-        rows = np.flatnonzero(allowed)
-        names = [owners[row].name for row in rows]
-        plan = plan_calls(settings, at, Jobs(act_by[rows], weight[rows], names, np.isnan(usual_gap[rows])))
+        in_time = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
+        if not settings.opens_alerts(at):
+            self.rules.suppressed[CAMPAIGN] += len(in_time)
+            return []
+        lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
+        callable_customers = [customers[index] for index in indices[in_time]]
+        allowed, factors = self.rules.apply(callable_customers, view.recency[in_time], (lost * worth)[in_time], at)
+        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
+        weight[in_time] *= factors
+        rows = in_time[allowed]
+        owners = [customers[index] for index in indices[rows]]
+        names = [one.name for one in owners]
+        arms = self._arms(names, rows, worth, view)
+        held_out = [arm == HELD_OUT for arm in arms]
+        jobs = Jobs(act_by[rows], weight[rows], names, np.isnan(usual_gap[rows]), held_out)
+        plan, others = plan_calls(settings, at, jobs)
+        chosen = [*plan, *others]
         return [
             replace(
-                self._undescribed(owners[row], at),
+                self._undescribed(owners[place], at),
                 rank_value=float(weight[row]),
                 probability=float(risk[indices[row]]),
                 monthly_worth=float(worth[row]),
@@ -94,9 +104,18 @@ class CandidateSelection:
                 usual_gap_days=float(usual_gap[row]),
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
+                arm=arms[place],
             )
-            for row in rows[plan]
+            for place, row in zip(chosen, rows[chosen], strict=True)
         ]
+
+    def _arms(self, names: Sequence[str], rows: Ints, worth: Floats, view: StateFrame) -> list[str]:
+        """Return the arms of the customers in some rows in the holdout experiment."""
+        holdout = self._settings.holdout
+        if not holdout.share:
+            return [NO_ARM] * len(names)
+        complains = (view.complaint_opened != NO_DAY).any(axis=1)
+        return [holdout.arm(*one) for one in zip(names, worth[rows].tolist(), complains[rows].tolist(), strict=True)]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""
@@ -127,6 +146,20 @@ class CandidateSelection:
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
+
+
+def ordinary_silence(usual_gap_days: Floats, settings: Settings) -> Floats:
+    """Return how long each customer's silence is not unusual yet, in microseconds: their usual gap between orders.
+
+    The minimum is a twelfth of `lost_after`, also for one-time buyers, who have no usual gap (NaN). Half of the time in
+    which a call must come is left for it even if customers rarely order.
+
+    >>> ordinary_silence(np.array([np.nan, 3.0, 30.0, 300.0]), Settings(lost_after=180 * DAY_US)) / DAY_US
+    array([15. , 15. , 30. , 67.5])
+    """
+    lost_after = settings.lost_after_or_default
+    latest = (lost_after - settings.act_before_or_default) / 2
+    return np.clip(np.nan_to_num(usual_gap_days) * DAY_US, min(lost_after / 12, latest), latest)
 
 
 def monthly_worth(view: StateFrame) -> Floats:

@@ -11,8 +11,14 @@ import msgspec
 from stream_app.core.alerts.lifecycle import UNEXPLAINED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.causes.explanation import sendable, sendable_or_none
-from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
-from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
+from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertMessage, AlertOpened
+from stream_app.core.messages.batches import (
+    CandidateBatch,
+    LabelledBatch,
+    LabelledExample,
+    ScoreRecord,
+    ScoreRecords,
+)
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, RECORD_OVERHEAD, Outgoing, pack
 from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
 from stream_app.core.model.cohorts import Cohorts
@@ -99,6 +105,7 @@ def _example(matured: Matured) -> LabelledExample:
         label=matured.label,
         source=pending.source,
         version=pending.version,
+        copies=pending.copies,
     )
 
 
@@ -192,24 +199,26 @@ def _opened(
     )
 
 
-def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
+def opening(partition: int, alert: Alert, sequence: int, experiment: str = "") -> list[Outgoing]:
     """Return the records for a newly opened alert: one for the staff, and one for the customer's partition.
+
+    For a held-out customer, the first one is for the shop's other tools only, which should leave the customer alone.
 
     Args:
         partition: partition of the customer.
         alert: the opened alert.
         sequence: sequence number of the message to the partition.
+        experiment: name of the holdout experiment, if there is one.
     """
-    records = _opening(partition, alert, sequence)
+    records = _opening(partition, alert, sequence, experiment)
     if any(one.size > MAX_RECORD_BYTES for one in records):  # explanations from workers are always shorter
         candidate = replace(alert.candidate, explanation=UNEXPLAINED)
-        records = _opening(partition, replace(alert, candidate=candidate), sequence)
+        records = _opening(partition, replace(alert, candidate=candidate), sequence, experiment)
     return records
 
 
-def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
+def _opening(partition: int, alert: Alert, sequence: int, experiment: str) -> list[Outgoing]:
     candidate, customer = record_of_candidate(alert.candidate), alert.customer
-    opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
     contact = Contact(
         event_id=alert.alert_id,
         customer_id=customer,
@@ -220,9 +229,28 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
         opening=AlertOpening(alert.alert_id, alert.opened_at, alert.expires_at, alert.rank, alert.bar, candidate),
     )
     return [
-        _alert_record(partition, customer, opened),
+        _alert_record(partition, customer, _announcement(alert, experiment)),
         Outgoing(CONTACTS, partition, _key(customer), encode_message(contact)),
     ]
+
+
+def _announcement(alert: Alert, experiment: str) -> AlertMessage:
+    opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
+    if not alert.candidate.arm:
+        return opened
+    if not alert.is_held_out:
+        return msgspec.structs.replace(opened, experiment=experiment)
+    return AlertHeldOut(
+        alert_id=opened.alert_id,
+        customer_id=opened.customer_id,
+        opened_at=opened.opened_at,
+        expires_at=opened.expires_at,
+        experiment=experiment,
+        probability=opened.probability,
+        monthly_worth=opened.monthly_worth,
+        lost_probability=opened.lost_probability or 0.0,
+        shop_id=opened.shop_id,
+    )
 
 
 def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
@@ -240,6 +268,7 @@ def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
         explanation=candidate.explanation,
         lost_probability=candidate.lost_probability,
         act_by=candidate.act_by,
+        arm=candidate.arm,
     )
 
 

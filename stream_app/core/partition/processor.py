@@ -137,15 +137,16 @@ class PartitionProcessor:
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
             self.aggregator.monthly_churn.record_order(customer, at, event.shop_id, self.stream_time)
-        before = ComplaintsBefore.of(customer.vector, self.settings) if isinstance(event, Complaint) else None
+        step = event if isinstance(event, Complaint) else None
+        before = ComplaintsBefore.of(customer.vector, self.settings) if step is not None else None
         period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
         apply_event(customer.vector, event, at, local_day, counts, self._tracked_days)
         self.explainer.record_event(customer, event, at, counts, self.stream_time)
         if counts or before is not None or customer.counters[PERIOD] != period:
             self.aggregator.population.mark_changed(customer)
-        if before is not None:
-            self.alerts.update_targets(customer, before, at, self.stream_time)
+        if before is not None and step is not None:
+            self.alerts.update_targets(customer, before, step, at, self.stream_time)
         if isinstance(event, Complaint) and event.form is ComplaintForm.UNSUBSCRIBE:
             self.alerts.record_opt_out(customer, at)
 

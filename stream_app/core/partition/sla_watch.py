@@ -1,8 +1,9 @@
 """Monitors the service targets of complaints: detects targets that are missed, met late, or no longer worth an alert.
 
 Missed targets are derived from the complaints in the customers' states and from stream time, so no extra state is
-needed: targets before stream time have been evaluated, and all others have a timer. Only staff work on an urgent case
-is stored with the customer.
+needed: targets before stream time have been evaluated, and all others have a timer. Staff work on an urgent case is
+stored with the customer. If there is one case per complaint, the case is stored when it opens: it is open until the
+complaint is solved, and the other targets of the complaint open no further one.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from stream_app.core.alerts.sla import (
+    COMPLAINT,
+    LOW_REVIEW,
+    CaseKey,
     ComplaintsBefore,
     SlaBreachEnded,
     Target,
     UrgentCase,
     breach_id,
+    case_of,
     is_announced,
     targets_of,
 )
@@ -40,13 +45,26 @@ class SlaWatch:
         self._settings = settings
         self._deadlines: Timers[Customer] = Timers(HOUR_US)
         self._expiries: Timers[Customer] = Timers(HOUR_US)  # one alert lifetime after the deadlines
-        self._met: list[tuple[Customer, Target, int]] = []
+        self._met: list[tuple[Customer, CaseKey, SlaBreachEnded]] = []
         self.forgotten: list[str] = []  # ids of urgent cases whose complaints were replaced in the state
 
     def schedule(self, customer: Customer, stream_time: int) -> None:
         """Set the timers of a restored customer. Targets before stream time have already been evaluated."""
         for target in targets_of(customer.vector, self._settings):
             self._set_timers(customer, target, stream_time)
+        for key in customer.cases:
+            if key[1] == LOW_REVIEW:
+                self._set_timers(customer, key, stream_time)
+
+    def review(self, customer: Customer, at: int, stream_time: int) -> list[MissedTarget]:
+        """Return a low review as a target that is missed at once, unless the case of an earlier one is still open."""
+        earlier = [key for key in customer.cases if key[1] == LOW_REVIEW]
+        if any(not customer.cases[key].resolved and customer.cases[key].expires_at >= at for key in earlier):
+            return []
+        for key in earlier:
+            del customer.cases[key]
+        self._set_timers(customer, (at, LOW_REVIEW), stream_time)
+        return [(customer, (at, LOW_REVIEW))]
 
     def _set_timers(self, customer: Customer, target: Target, stream_time: int) -> None:
         for timers, due in ((self._deadlines, target[0]), (self._expiries, self._expires_at(target))):
@@ -76,6 +94,23 @@ class SlaWatch:
         # An event changes one complaint. If the state was full and the new complaint replaced another one, the targets
         # of the replaced one were not met, and its alert stays open until it expires.
         replaced = not before.keys <= keys_of(customer.vector)
+        if self._settings.one_case_per_complaint:
+            self._end_cases(customer, before, after, at, replaced=replaced)
+        else:
+            self._end_targets(customer, before, after, at, stream_time, replaced=replaced)
+        return [(customer, target) for target in added if target[0] < stream_time]
+
+    def _end_targets(
+        self,
+        customer: Customer,
+        before: ComplaintsBefore,
+        after: set[Target],
+        at: int,
+        stream_time: int,
+        *,
+        replaced: bool,
+    ) -> None:
+        """End the cases of targets that are met too late or replaced."""
         for target in sorted(before.targets - after):
             case = customer.cases.pop(target, None)
             if target[0] >= stream_time or (case and case.resolved):
@@ -83,8 +118,24 @@ class SlaWatch:
             if replaced:
                 self.forgotten.append(breach_id(customer.name, target))
             else:
-                self._met.append((customer, target, at))
-        return [(customer, target) for target in added if target[0] < stream_time]
+                end = SlaBreachEnded(breach_id(customer.name, target), customer.name, at)
+                self._met.append((customer, target, end))
+
+    def _end_cases(
+        self, customer: Customer, before: ComplaintsBefore, after: set[Target], at: int, *, replaced: bool
+    ) -> None:
+        """End the cases of complaints without a target left. If a complaint was opened again, its case goes on."""
+        then, now = ({case_of(target, self._settings) for target in targets} for targets in (before.targets, after))
+        for key in sorted(then - now):
+            case = customer.cases.pop(key, None)
+            if case is None or case.resolved:
+                continue
+            if replaced:
+                self.forgotten.append(case.alert_id)
+            elif now - then:
+                customer.cases[min(now - then)] = case
+            else:
+                self._met.append((customer, key, SlaBreachEnded(case.alert_id, customer.name, at)))
 
     def take_missed(self, stream_time: int) -> list[MissedTarget]:
         """Return the targets missed before stream time, without duplicates."""
@@ -96,11 +147,16 @@ class SlaWatch:
 
     def take_expired(self, stream_time: int) -> list[str]:
         """Return the ids of the open urgent cases that have expired before stream time."""
-        return [
-            breach_id(name, target)
-            for due, name, _, target in self._take_due(self._expiries, stream_time)
-            if self._expires_at(target) == due
-        ]
+        if not self._settings.one_case_per_complaint:
+            return [
+                breach_id(name, target)
+                for due, name, _, target in self._take_due(self._expiries, stream_time)
+                if self._expires_at(target) == due
+            ]
+        expired = self._expiries.take_before(stream_time)
+        self.next_due = min(self._deadlines.next_due, self._expiries.next_due)
+        cases = [(due, case) for due, _, customer in expired for case in customer.cases.values()]
+        return list(dict.fromkeys(case.alert_id for due, case in cases if case.expires_at == due))
 
     def _take_due(self, timers: Timers[Customer], stream_time: int) -> Iterator[tuple[int, str, Customer, Target]]:
         due_now = timers.take_before(stream_time)
@@ -111,8 +167,13 @@ class SlaWatch:
 
     def open_case(
         self, customer: Customer, alert_key: str, stream_time: int, shop: KnownShop
-    ) -> tuple[Target, UrgentCase] | None:
-        """Return a customer's open urgent case and its target by alert id, or None if there is no such open case."""
+    ) -> tuple[CaseKey, UrgentCase] | None:
+        """Return a customer's open urgent case and its key by alert id, or None if there is no such open case."""
+        if self._settings.one_case_per_complaint:
+            for key, case in customer.cases.items():
+                if case.alert_id == alert_key:
+                    return None if case.resolved or case.expires_at < stream_time else (key, case)
+            return None
         for target in targets_of(customer.vector, self._settings):
             if breach_id(customer.name, target) == alert_key:
                 case = customer.cases.get(target) or UrgentCase(alert_key, self._expires_at(target))
@@ -123,8 +184,4 @@ class SlaWatch:
     def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[SlaBreachEnded]:
         """Return the ends of the urgent alerts whose targets were met since the last call."""
         met, self._met = self._met, []
-        return [
-            SlaBreachEnded(breach_id(customer.name, target), customer.name, at)
-            for customer, target, at in met
-            if is_announced(target, shop_of(customer))
-        ]
+        return [end for customer, key, end in met if key[1] == COMPLAINT or is_announced(key, shop_of(customer))]

@@ -16,8 +16,8 @@ import numpy as np
 
 from stream_app.core.arrays import Bools, Floats
 from stream_app.core.policy.campaign import Campaign
-from stream_app.core.policy.holdout import Holdout
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import Holdout
 
 PHONE: Final = "phone"
 CHANNELS: Final = (PHONE, "chat", "sms", "email", "app")
@@ -41,6 +41,11 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserve: int = 0
     one_time: Quota | None = None
     repeat: Quota | None = None
+
+    @property
+    def has_quotas(self) -> bool:
+        """Whether the calls to a group are limited."""
+        return self.one_time is not None or self.repeat is not None
 
 
 class Cases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,7 +164,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     benefit: Benefit = Benefit()
     currency: Currency = Currency()
     campaigns: tuple[Campaign, ...] = ()
-    holdout: Holdout = Holdout()
+    holdout: Holdout | None = None  # None: the setting `holdout`
 
     @cached_property
     def version(self) -> str:

@@ -66,6 +66,11 @@ def is_low_rating(event: Complaint) -> bool:
     return rated_low or event.form is ComplaintForm.LOW_REVIEW
 
 
+def is_low_review(event: Complaint) -> bool:
+    """Return whether a dissatisfied customer has written a review."""
+    return event.form is ComplaintForm.LOW_REVIEW and is_dissatisfaction(event)
+
+
 def unclassified(_text: str) -> str:
     """Return OTHER for any text: the default classifier."""
     return OTHER

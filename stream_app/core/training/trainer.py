@@ -14,7 +14,7 @@ from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, r
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.features import NAMES
-from stream_app.core.model.labels import Matured, Pending
+from stream_app.core.model.labels import Matured, Pending, repeated
 from stream_app.core.model.snapshot import restore, snapshot
 from stream_app.core.settings import Settings
 from stream_app.core.training.quality import Quality
@@ -113,7 +113,7 @@ class Trainer(OutboxReader[LabelledBatch]):
             self.churn_model.record_cohorts(cohorts)
             matured = self._matured(examples)
             self.churn_model.learn_day(matured, moment, cohorts.steps)
-            self.quality.add(matured)
+            self.quality.add(repeated(matured))
             self.through = moment
         return moment
 
@@ -172,4 +172,13 @@ def rewind(stored: bytes) -> bytes:
 
 
 def _pending(one: LabelledExample) -> Pending:
-    return Pending(one.customer, one.decided_at, one.features, one.log_odds, one.probability, one.source, one.version)
+    return Pending(
+        customer=one.customer,
+        decided_at=one.decided_at,
+        features=one.features,
+        log_odds=one.log_odds,
+        probability=one.probability,
+        source=one.source,
+        version=one.version,
+        copies=one.copies,
+    )

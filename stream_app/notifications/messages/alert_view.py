@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from stream_app.core.alerts.sla import LOW_REVIEW
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
@@ -42,12 +43,13 @@ class AlertView:
     shop: str  # empty for the default shop
     segment: str  # empty if unknown
     urgent: bool
+    review: bool  # whether the alert is urgent because of a low review, and not of a missed service target
     rank: int
     risk: str  # name of the risk band; empty if the customer has no score
     percent: int  # churn probability
     worth: str  # monthly revenue; empty if there is none yet
     silent_days: int
-    silence: float | None  # multiple of the usual gap between orders; None after a single order
+    silence: float | None  # multiple of the usual gap between orders, if the silence is longer
     causes: tuple[CauseView, ...]
     evidence: tuple[str, ...]
     steps: tuple[str, ...]
@@ -82,12 +84,13 @@ class Views:
             shop="" if alert.shop_id == DEFAULT_SHOP else harmless(alert.shop_id),
             segment=_segments(alert.explanation.segments, translator),
             urgent=alert.urgent,
+            review=alert.urgent and any(one.rule == LOW_REVIEW for one in alert.explanation.evidence[:1]),
             rank=alert.rank,
             risk=translator.name("risk_bands", band_of(alert.probability)) if alert.probability > 0 else "",
             percent=_percent(alert.probability),
             worth=translator.money(alert.monthly_worth, self._currency) if alert.monthly_worth >= MIN_WORTH else "",
             silent_days=round(alert.silent_days),
-            silence=round(alert.silent_days / gap, 1) if gap else None,
+            silence=round(alert.silent_days / gap, 1) if gap and alert.silent_days >= gap else None,
             causes=_causes(alert, translator),
             evidence=_evidence(alert, translator),
             steps=tuple(step.text(language) for step in measure.steps) if measure else (),

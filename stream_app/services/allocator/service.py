@@ -25,6 +25,7 @@ from stream_app.core.messages.decoding import read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.stall import Progress
 from stream_app.core.units import NEVER, SECOND_US
+from stream_app.core.uplift.holdout import HELD_OUT
 from stream_app.metrics.allocator import AllocatorMetrics
 from stream_app.metrics.labels import CAPACITY
 from stream_app.metrics.runtime import RedisMetrics, RelayMetrics
@@ -172,7 +173,8 @@ class AllocatorService(SingletonService):
         self._metrics.candidates.inc(decided.nominated)
         self._metrics.alerts.inc(decided.opened)
         if decided.opened:  # otherwise the round was already decided
-            self._metrics.suppressed.labels(QUOTA).inc(decided.put_off)
-            self._metrics.suppressed.labels(CAPACITY).inc(decided.nominated - decided.opened - decided.put_off)
+            others = decided.nominated - decided.opened - decided.held_out - decided.put_off
+            for reason, count in {HELD_OUT: decided.held_out, QUOTA: decided.put_off, CAPACITY: others}.items():
+                self._metrics.suppressed.labels(reason).inc(count)
         _log.info("Alerts allocated", extra={"candidates": decided.nominated, "opened": decided.opened})
         return True

@@ -27,6 +27,7 @@ from stream_app.core.policy.campaign import Campaign
 from stream_app.core.policy.policy import Contacts, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import Holdout
 from stream_app.errors import BadConfig
 
 PASSWORD = "hunter2-very-secret"
@@ -88,7 +89,9 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         'answer_within = "12h"\nsolve_within = 2\n'
         f'policy = "{tmp_path}/policy.yaml"\n'
         "one_time_priors = { price = 1.0 }\nrepeat_priors = { forgot_shop = 0.5, natural = 0.5 }\n"
-        '[[shop.campaigns]]\nname = "双11"\nfirst_day = 2025-11-01\nlast_day = 2025-11-11\nlull_days = 3\n',
+        '[[shop.campaigns]]\nname = "双11"\nfirst_day = 2025-11-01\nlast_day = 2025-11-11\nlull_days = 3\n'
+        '[shop.holdout]\nshare = 0.2\nexperiment = "spring"\nwindow = "20d"\nplanned = 900\nends = true\n'
+        "exempt_worth_above = 99.5\n",
         encoding="utf-8",
     )
     (tmp_path / "policy.yaml").write_text("contacts: {per_week: 2}\n", encoding="utf-8")
@@ -116,6 +119,7 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         one_time_priors={"price": 1.0},
         repeat_priors={"forgot_shop": 0.5, "natural": 0.5},
         seed=7,
+        holdout=Holdout(0.2, "spring", 20 * DAY_US, 900, ends=True, exempt_worth_above=99.5),
         campaigns=(
             msgspec.convert(
                 {"name": "双11", "first_day": "2025-11-01", "last_day": "2025-11-11", "lull_days": 3}, Campaign
@@ -314,3 +318,8 @@ def test_a_table_of_the_environment_replaces_that_of_the_file(tmp_path: Path) ->
     assert load_config(path, environ={}).shop.one_time_priors == {"price": 1.0}
     assert load_config(path, environ=environ).shop.one_time_priors == {"natural": 1.0}
     assert "is a section, not a value" in refused({"STREAM_APP_KAFKA": "x", "STREAM_APP_KAFKA__GROUP": "y"})
+
+
+def test_a_wrong_holdout_is_named_with_its_section() -> None:
+    environ = {"STREAM_APP_SHOP__RANK_BY": "worth", "STREAM_APP_SHOP__HOLDOUT__SHARE": "1.5"}
+    assert "SHOP__HOLDOUT__SHARE (environment): it is not a share from" in refused(environ=environ)

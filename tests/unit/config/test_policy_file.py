@@ -14,10 +14,10 @@ from stream_app.cli import app
 from stream_app.config import load_config
 from stream_app.config.policy_file import example_policy, load_policy
 from stream_app.core.policy.campaign import Campaign
-from stream_app.core.policy.holdout import Holdout
 from stream_app.core.policy.policy import Benefit, Capacity, Cases, Contacts, Currency, Policy, SilenceChance
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
+from stream_app.core.uplift.holdout import Holdout
 from stream_app.errors import BadPolicy, ContradictorySettings
 
 FULL = """
@@ -43,8 +43,8 @@ benefit:
 currency: {base: CNY, rates: {USD: 7.1}}
 campaigns:
   - {name: "618", first_day: 2026-06-01, last_day: 2026-06-18, lull_days: 3}
-holdout: {share: 20%, experiment: autumn, exempt_worth_above: 500}
 """
+HOLDOUT = "holdout: {share: 20%, experiment: autumn, window: 30d, planned: 900, ends: true, exempt_worth_above: 500}\n"
 POLICY = Policy(
     capacity=Capacity(per_day=12, reserve=2, one_time=0.6, repeat=9),
     cases=Cases(expire_after=10 * DAY_US, cooldown=21 * DAY_US),
@@ -62,7 +62,6 @@ POLICY = Policy(
     ),
     currency=Currency("CNY", {"USD": 7.1}),
     campaigns=(Campaign("618", date(2026, 6, 1), date(2026, 6, 18), 3),),
-    holdout=Holdout(0.2, "autumn", 500.0),
 )
 
 
@@ -77,7 +76,7 @@ def test_every_rule_is_read(tmp_path: Path) -> None:
     for name in Policy.__struct_fields__:
         section, default = getattr(POLICY, name), getattr(Policy(), name)
         for field in getattr(section, "__struct_fields__", ()):
-            assert getattr(section, field) != getattr(default, field), f"{name}.{field} is not tried"
+            assert getattr(section, field) != getattr(default, field, None), f"{name}.{field} is not tried"
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -128,7 +127,8 @@ def test_the_example_contains_the_defaults_and_names_every_rule(tmp_path: Path, 
             "campaigns[0].last_day",
             "before",
         ),
-        ("holdout:\n  share: 100%\n", 2, "holdout.share", ""),
+        ("holdout:\n  share: 100%\n", 2, "holdout.share", "less than 1"),
+        ("holdout:\n  share: 20%\ncapacity:\n  repeat: 3\n", 1, "holdout", "cannot be combined with quotas"),
     ],
 )
 def test_whatever_is_wrong_is_refused_with_line_field_and_remedy(
@@ -140,6 +140,20 @@ def test_whatever_is_wrong_is_refused_with_line_field_and_remedy(
     assert field in str(caught.value.facts["field"])
     assert says in str(caught.value)
     assert caught.value.facts["remedy"]
+
+
+def test_a_holdout_is_read(tmp_path: Path) -> None:
+    found = load_policy(own(tmp_path, HOLDOUT)).holdout
+    assert found == Holdout(0.2, "autumn", 30 * DAY_US, 900, True, 500.0)
+    assert all(getattr(found, name) != getattr(Holdout(), name) for name in Holdout.__struct_fields__)
+
+
+def test_a_holdout_of_the_policy_is_in_force_and_cannot_be_combined_with_quotas() -> None:
+    planned, holdout = Settings(rank_by="worth"), Holdout(0.2, "autumn")
+    assert planned.with_policy(Policy(holdout=holdout)).holdout == holdout
+    assert msgspec.structs.replace(planned, holdout=holdout).with_policy(Policy()).holdout == holdout
+    with pytest.raises(ContradictorySettings, match="quotas"):
+        planned.with_policy(Policy(capacity=Capacity(one_time=0.5), holdout=holdout))
 
 
 def test_the_policy_takes_precedence_over_the_settings_and_its_campaigns_are_added(tmp_path: Path) -> None:

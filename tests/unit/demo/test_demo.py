@@ -53,6 +53,16 @@ def test_an_alert_is_listed_once_and_shows_how_it_ended() -> None:
     assert shown.apply_alert(AlertClosed("al_other", "c2", NOON, "returned")) is None
 
 
+def test_the_outcomes_add_up_to_the_alerts_that_were_opened() -> None:
+    shown = board()
+    told = [shown.apply_alert(opened(number)) for number in range(6)]
+    for number, reason in enumerate(("returned", "fell", "met", "resolved", "lost")):
+        shown.apply_alert(AlertClosed(f"al_{number}", "c", NOON, reason))
+    assert shown.outcomes == dict.fromkeys(("open", "returned", "fell", "met", "resolved", "lost"), 1)
+    assert sum(shown.outcomes.values()) == shown.counts["open"] == 6
+    assert {one.state for one in told if one} == {"open"}  # what was returned does not change afterwards
+
+
 def test_rate_and_freshness_are_those_of_the_last_seconds() -> None:
     shown = board()
     for second in range(10):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import stream_app.i18n
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED
+from stream_app.core.alerts.sla import LOW_REVIEW, UNANSWERED, UNSOLVED
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.kpis.risk_bands import BANDS
@@ -65,6 +65,8 @@ def numbers_of(sign: str) -> dict[str, float]:
     """Return the numbers of an evidence rule for an ordinary customer."""
     if sign in (UNANSWERED, UNSOLVED):
         return {"hours": 24.0}
+    if sign == LOW_REVIEW:
+        return {}
     partition = PartitionProcessor(Settings())
     partition.apply(order("ann", T0), T0)
     about = partition.explainer.profile(partition.customers["ann"], T0 + 9 * DAY_US)
@@ -100,7 +102,8 @@ def test_everything_has_one_name_and_nothing_else_has(lang: str) -> None:
     assert words["segments"].keys() == set(SEGMENTS)
     assert words["stages"].keys() == set(STAGES)
     assert words["risk_bands"].keys() == set(BANDS)
-    assert words["evidence"].keys() == {*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED}
+    urgent = (LOW_REVIEW, UNANSWERED, UNSOLVED)
+    assert words["evidence"].keys() == {*(rule.key for rule in EVIDENCE_RULES), *urgent, "silence_short"}
     for group in ("causes", "segments", "stages", "risk_bands"):
         assert len(set(words[group].values())) == len(words[group])
     for key in words["stages"].keys() & words["segments"].keys():
@@ -116,7 +119,14 @@ def test_no_other_catalogue_names_a_cause_a_segment_or_a_risk_band(lang: str, do
         assert not isinstance(texts, dict) or texts.keys() & named.keys() != named.keys(), group
 
 
-@pytest.mark.parametrize("sign", [*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED])
+def test_a_fraction_of_the_usual_gap_is_not_told_as_a_reason() -> None:
+    short, long = {"days": 3.0, "times": 0.1}, {"days": 90.0, "times": 3.0}
+    assert Translator("en").evidence("silence", short) == "no order for 3 days, the usual gap is not over yet"
+    assert Translator("zh").evidence("silence", short) == "已 3 天未下单，尚未超过平时的下单间隔"
+    assert Translator("en").evidence("silence", long) == "no order for 90 days, 3.0 × the usual gap"
+
+
+@pytest.mark.parametrize("sign", [*(rule.key for rule in EVIDENCE_RULES), LOW_REVIEW, UNANSWERED, UNSOLVED])
 def test_evidence_uses_only_numbers_of_its_rule(sign: str) -> None:
     for lang in LANGUAGES:
         assert placeholders(catalogue(lang, "explanations")["evidence"][sign]) <= set(numbers_of(sign))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from stream_app.core.settings import Settings
-from stream_app.replay.outputs import LOST_COLUMN, PREDICTION_COLUMNS, alert_lines, write_predictions
+from stream_app.core.uplift.holdout import Holdout
+from stream_app.replay.outputs import LOST_COLUMN, PREDICTION_COLUMNS, alert_lines, alert_records, write_predictions
 from stream_app.replay.runner import Outcome, Replay
 from tests.harness.shops import PLANNED, SHOP
 from tests.unit.core.partition.test_task import as_read, busy_log
@@ -54,3 +56,24 @@ def test_the_lost_probability_is_written_only_if_calls_are_planned(
     lines = alert_lines(outcome.opened, outcome.closed)
     assert any(line["kind"] == "opened" for line in lines)
     assert all(("act_by" in line) == bool(columns) for line in lines if line["kind"] == "opened")
+
+
+def test_a_holdout_does_not_depend_on_the_partitions() -> None:
+    settings = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring"))
+    lines = []
+    for partitions in (1, 2, 4):
+        outcome = replayed(settings, partitions)
+        lines.append(alert_lines(outcome.opened, outcome.closed, experiment="spring"))
+        kept = alert_records(outcome.opened, outcome.closed)
+        assert {one.alert_id for one in kept} == {line["alert_id"] for line in lines[-1] if not is_held_out(line)}
+    assert lines[0] == lines[1] == lines[2]
+    drawn = [line for line in lines[0] if line["kind"] != "closed"]
+    arms = [{line["customer_id"] for line in drawn if line["kind"] == kind} for kind in ("opened", "held_out")]
+    assert min(map(len, arms)) > 2
+    assert not arms[0] & arms[1]
+    assert all(line["experiment"] == "spring" for line in drawn)
+    assert any(line.get("held_out") for line in lines[0] if line["kind"] == "closed")
+
+
+def is_held_out(line: dict[str, Any]) -> bool:
+    return line["kind"] == "held_out" or "held_out" in line

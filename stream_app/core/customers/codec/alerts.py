@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
+from stream_app.core.alerts.sla import COMPLAINT, LOW_REVIEW, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
 from stream_app.core.policy.policy import MAX_PER_WEEK
 from stream_app.core.state.vector import CASES
 
-_KINDS: Final = (UNANSWERED, UNSOLVED)  # stored as indices
-_ALERT_BYTES: Final = 336  # half of this is the owner's name: 40 characters of 4 bytes
-_CASE_BYTES: Final = 200
+_KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
+_ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
+_CASE_BYTES: Final = 240
 _HISTORY_BYTES: Final = 3 + 9 * (2 + MAX_PER_WEEK)  # times of 9 bytes
 MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES  # each complaint has two targets
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
-    """Stored form of an urgent case, without the fields that can be derived from its customer and target."""
+    """Stored form of an urgent case, without the fields that can be derived from its customer and key."""
 
-    due: int
+    due: int  # or when the complaint was opened
     kind: int
     expires_at: int
     owner: str
     acked_at: int
     snoozed_until: int
     resolved: bool
+
+
+class _MovedCase(_StoredCase, array_like=True, gc=False):
+    """Stored form of a case that went on when its complaint was opened again, so that its id belongs to another key."""
+
+    alert_id: str = ""
 
 
 class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
@@ -52,11 +58,17 @@ class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     acked_at: int = 0
     snoozed_until: int = 0
     cause: str = ""
-    cases: list[_StoredCase] = []
+    cases: list[_MovedCase] = []  # those that have not moved are stored without an id
     segment: str = ""  # "" in states stored before this field existed
 
 
-class _StoredWithHistory(_StoredAlert, array_like=True, gc=False):
+class _StoredTrial(_StoredAlert, array_like=True, gc=False):
+    """Stored form of an alert with the arm of a holdout experiment, which most shops do not have."""
+
+    arm: str = ""
+
+
+class _StoredWithHistory(_StoredTrial, array_like=True, gc=False):
     """Stored form for a customer with a history. Others are stored without this field, as before it existed."""
 
     history: ContactHistory | None = None
@@ -66,21 +78,26 @@ def encode_alerts(customer: Customer) -> bytes:
     """Return the encoded alert, urgent cases and history of a customer, or b"" if there are none."""
     if customer.alert is None and not customer.cases and customer.history is None:
         return b""
-    cases = [
-        _StoredCase(due, _KINDS.index(kind), one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
-        for (due, kind), one in customer.cases.items()
-    ]
+    cases = [_stored_case(customer.name, key, one) for key, one in customer.cases.items()]
     stored = _stored(customer.alert, cases)
     if customer.history is not None:
         stored = _StoredWithHistory(**msgspec.structs.asdict(stored), history=customer.history)
     return msgspec.msgpack.encode(stored)
 
 
-def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
+def _stored_case(name: str, key: CaseKey, one: UrgentCase) -> _MovedCase:
+    due, kind = key
+    stored = (due, _KINDS.index(kind), one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
+    if one.alert_id != breach_id(name, key):
+        return _MovedCase(*stored, one.alert_id)
+    return cast("_MovedCase", _StoredCase(*stored))
+
+
+def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
     if alert is None:
         return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
     one, key = alert.candidate, alert_id(alert.customer, alert.opened_at)
-    return _StoredAlert(
+    stored = _StoredAlert(
         alert_id="" if alert.alert_id == key else alert.alert_id,
         opened_at=alert.opened_at,
         expires_at=alert.expires_at,
@@ -101,6 +118,7 @@ def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
         cases=cases,
         segment=alert.segment,
     )
+    return _StoredTrial(**msgspec.structs.asdict(stored), arm=one.arm) if one.arm else stored
 
 
 def decode_alerts(customer: Customer, packed: bytes) -> None:
@@ -111,12 +129,12 @@ def decode_alerts(customer: Customer, packed: bytes) -> None:
     customer.history = one.history
 
 
-def _case(name: str, one: _StoredCase) -> UrgentCase:
-    key = breach_id(name, (one.due, _KINDS[one.kind]))
+def _case(name: str, one: _MovedCase) -> UrgentCase:
+    key = one.alert_id or breach_id(name, (one.due, _KINDS[one.kind]))
     return UrgentCase(key, one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
 
 
-def _alert(name: str, one: _StoredAlert) -> Alert:
+def _alert(name: str, one: _StoredTrial) -> Alert:
     candidate = AlertCandidate(
         customer=name,
         at=one.nominated_at,
@@ -127,6 +145,7 @@ def _alert(name: str, one: _StoredAlert) -> Alert:
         usual_gap_days=one.usual_gap_days,
         source=one.source,
         version=one.version,
+        arm=one.arm,
     )
     return Alert(
         one.alert_id or alert_id(name, one.opened_at),

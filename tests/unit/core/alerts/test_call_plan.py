@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from itertools import combinations
 from typing import Any
@@ -10,7 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from stream_app.core.alerts.call_plan import call_weight, days_until, planned
+from stream_app.core.alerts.call_plan import (
+    call_weight,
+    days_until,
+    places_if_added,
+    planned,
+    planned_with_holdout,
+)
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US
@@ -63,6 +70,44 @@ def test_the_plan_of_a_shop_is_the_plan_of_its_partitions_plans(
     places = data.draw(st.lists(st.integers(0, partitions - 1), min_size=len(jobs), max_size=len(jobs)))
     parts = [[job for job, place in zip(jobs, places, strict=True) if place == part] for part in range(partitions)]
     assert plan_of([job for part in parts for job in plan_of(part)]) == plan_of(jobs)
+
+
+def place_if_added(plan: Jobs, job: Jobs) -> int | None:
+    joined = plan_of([*plan, *job])
+    return joined.index(job[0]) if job[0] in joined else None
+
+
+@given(SOME_JOBS, SOME_JOBS)
+def test_a_held_out_customer_is_drawn_if_the_plan_would_call_them(jobs: Jobs, others: Jobs) -> None:
+    others = [(calls, weight, f"h{name}") for calls, weight, name in others]
+    expected = [place_if_added(jobs, [one]) for one in others]
+    assert places_if_added(plan_of(jobs), others) == expected
+
+
+@given(SOME_JOBS, st.integers(0, 2**9 - 1), st.integers(1, 4), st.integers(0, 4**9 - 1))
+def test_arms_change_neither_who_else_is_called_nor_who_is_drawn(
+    jobs: Jobs, arms: int, partitions: int, places: int
+) -> None:
+    """Nor do the partitions, of which each sends its plan, and the held-out customers who would join it."""
+    held_out = [bool(arms >> place & 1) for place in range(len(jobs))]
+
+    def drawn(chosen: Sequence[int]) -> tuple[Jobs, dict[str, int]]:
+        calls, weights, names = ([jobs[index][column] for index in chosen] for column in range(3))
+        arms = [held_out[index] for index in chosen]
+        plan, others = planned_with_holdout(calls, weights, names, arms)  # type: ignore[arg-type]
+        return [jobs[chosen[at]] for at in plan], {jobs[chosen[at]][2]: place for at, place in others.items()}
+
+    plan, others = drawn(range(len(jobs)))
+    assert plan == plan_of([job for job, left in zip(jobs, held_out, strict=True) if not left])
+    for name, place in others.items():  # the same customer in the other arm: the same draw
+        (job,) = [one for one in jobs if one[2] == name]
+        assert place_if_added(plan, [job]) == place
+    names = [job[2] for job in jobs]
+    parts = [[at for at in range(len(jobs)) if places // 4**at % partitions == part] for part in range(partitions)]
+    sent = [drawn(part) for part in parts]
+    chosen = [names.index(job[2]) for part, _ in sent for job in part]
+    chosen += [names.index(name) for _, part in sent for name in part]
+    assert drawn(chosen) == (plan, others)
 
 
 def slots(until: int, **fields: Any) -> int:

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.ranking import Ranking
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, Target, UrgentCase, breach_id
+from stream_app.core.alerts.sla import COMPLAINT, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.customers.codec import states
@@ -35,6 +35,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTERS, MOST
 from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_vector
 from stream_app.core.units import HOUR_US
+from stream_app.core.uplift.holdout import MAX_COPIES
 from stream_app.errors import UnusableState
 from tests.harness.shops import PLANNED, SECOND, SHOP, T0, Shell, ShopOutcome, browsing, logs, order, trained_model
 
@@ -168,6 +169,7 @@ def a_decision(at: int, rng: np.random.Generator, like: Pending | None = None) -
     pending.probability = float(np.float32(rng.random()))
     pending.source, pending.version = int(rng.integers(2)), int(rng.integers(1 << 24))
     pending.returned, pending.counted = bool(rng.integers(2)), bool(rng.integers(2))
+    pending.copies = int(rng.integers(MAX_COPIES + 1))
     return pending
 
 
@@ -184,6 +186,7 @@ def held(customer: Customer) -> tuple[object, ...]:
             one.version,
             one.returned,
             one.counted,
+            one.copies,
         )
         for one in customer.waiting
     ]
@@ -256,8 +259,15 @@ def an_episode(usual_gap_days: float = math.nan, own_id: str = "") -> Alert:
     return Alert(own_id or alert_id("c", T0), "c", T0, T0 + 14 * DAY, 3, 0.7, candidate)
 
 
+def in_arm(arm: str) -> Alert:
+    alert = an_episode(8.5)
+    return replace(alert, segment="vip", candidate=replace(alert.candidate, arm=arm))
+
+
 @pytest.mark.parametrize(
-    "alert", [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand")], ids=["nan", "8.5", "id"]
+    "alert",
+    [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand"), in_arm("treated"), in_arm("held_out")],
+    ids=["nan", "8.5", "id", "treated", "held out"],
 )
 def test_an_open_alert_comes_back(alert: Alert) -> None:
     customer = Customer("c", 0)
@@ -267,7 +277,7 @@ def test_an_open_alert_comes_back(alert: Alert) -> None:
 
 def test_urgent_cases_that_were_worked_on_come_back_with_an_alert_and_without() -> None:
     customer = Customer("c", 0)
-    for place, kind in enumerate((UNANSWERED, UNSOLVED)):
+    for place, kind in enumerate((UNANSWERED, UNSOLVED, COMPLAINT)):
         target = (T0 + place, kind)
         case = UrgentCase(breach_id("c", target), T0 + 14 * DAY, "li", T0 + 5, place * T0, resolved=place > 0)
         customer.cases[target] = case
@@ -278,7 +288,7 @@ def test_urgent_cases_that_were_worked_on_come_back_with_an_alert_and_without() 
     assert (back.cases, back.alert) == (customer.cases, customer.alert)
 
 
-def decoded(packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase], ContactHistory | None]:
+def decoded(packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], ContactHistory | None]:
     customer = Customer("c", 0)
     decode_alerts(customer, packed)
     return customer.alert, customer.cases, customer.history
@@ -372,7 +382,8 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
     customer.alert = replace(top, candidate=replace(top.candidate, version=2**24 - 1), **worked, **told)
     for place in range(2 * CASES):
-        customer.cases[2**60 + place, UNSOLVED] = UrgentCase("", 2**60, **worked, resolved=True)
+        moved = breach_id("c", (place, COMPLAINT))  # a case that went on when its complaint was opened again
+        customer.cases[2**60 + place, COMPLAINT] = UrgentCase(moved, 2**60, **worked, resolved=True)
     customer.history = ContactHistory(2**60, 2**60, (2**60,) * MAX_PER_WEEK)
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)

@@ -38,7 +38,7 @@ from stream_app.core.delivery.retry import (
 )
 from stream_app.core.delivery.routing import DIGEST, URGENT, Policy, Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertMessage, AlertOpened
 from stream_app.core.units import EPOCH, HOUR_US, MICROSECOND, MINUTE_US, SECOND_US
 
 DAY: Final = 24 * HOUR_US
@@ -113,7 +113,7 @@ class Notifier:
                 self.messages[name] = value
         self.scheduler.confirm(changes)
 
-    def take(self, *messages: AlertOpened | AlertClosed, now: int = NOW) -> None:
+    def take(self, *messages: AlertMessage, now: int = NOW) -> None:
         self.offset += len(messages)
         known = {name for one in messages for name in self.scheduler.delivery_ids(one)} & set(self.deliveries)
         self.scheduler.add_alerts(0, self.offset, messages, known, now)
@@ -220,6 +220,16 @@ def test_an_alert_that_is_told_twice_is_delivered_once() -> None:
     notifier.take(urgent("a"))
     assert notifier.due() is None
     assert notifier.states() == {"a:team": (SENT, "")}
+
+
+def test_who_is_held_out_is_announced_to_nobody() -> None:
+    one = alert("a1")
+    left = AlertHeldOut("a2", "bob", one.opened_at, one.expires_at, "spring", 0.8, 10.0, 0.7)
+    notifier = Notifier(Route("team"), Route("robot", each=True))
+    assert notifier.scheduler.delivery_ids(left) == []
+    notifier.take(left, closed("a2"))
+    assert notifier.deliveries == {}
+    assert notifier.scheduler.position
 
 
 def test_the_position_only_grows() -> None:

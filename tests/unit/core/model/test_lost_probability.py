@@ -130,6 +130,16 @@ def test_what_was_counted_is_forgotten() -> None:
     )
 
 
+@given(st.integers(1, 40), st.integers(0, 2**32))
+def test_a_probability_does_not_depend_on_the_other_customers(size: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    model = LostModel(StepGrid.of(PLANNED))
+    model.coefficients = generator.normal(0.0, 0.2, len(model.coefficients))
+    silent, probability = generator.uniform(0.0, PLANNED.lost_after / DAY_US, 64), generator.uniform(0.0, 1.0, 64)
+    together = model.probability(silent, probability)
+    assert model.probability(silent[:size], probability[:size]).tolist() == together[:size].tolist()
+
+
 def test_a_day_without_steps_changes_nothing() -> None:
     model = LostModel(GRID)
     assert not model.learn_day(StepCounts(), DAY_US)
@@ -201,3 +211,13 @@ def test_an_order_after_the_end_of_a_step_belongs_to_the_next_one(every_event: b
     events: list[Event] = [order("c", T0), browsing("c", FIRST + 1), order("c", after)]
     found = steps_of(events, FIRST + 2 * PLANNED.decide_every + 1, every_event=every_event)
     assert sorted((lead, returned) for _, lead, returned in found) == [(0, 0), (0, 1), (1, 1)]
+
+
+def test_a_probability_does_not_depend_on_who_else_is_asked_for() -> None:
+    model = LostModel(StepGrid.of(SETTINGS))
+    random = np.random.default_rng(1)
+    model.coefficients = random.normal(0.0, 0.3, len(model.coefficients))
+    silent, churn = random.uniform(0.0, 180.0, 500), random.uniform(0.05, 0.95, 500)
+    expected = model.probability(silent, churn)
+    for size in (1, 2, 3, 7, 33, 250):
+        assert (model.probability(silent[-size:], churn[-size:]) == expected[-size:]).all(), size

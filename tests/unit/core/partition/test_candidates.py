@@ -6,12 +6,15 @@ import msgspec
 import pytest
 
 from stream_app.core.alerts.contact_history import NO_HISTORY, ContactHistory
-from stream_app.core.alerts.lifecycle import UNEXPLAINED, AlertCandidate
+from stream_app.core.alerts.lifecycle import RETURNED, UNEXPLAINED, AlertCandidate, open_alerts
+from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.policy.policy import Benefit, Policy, SilenceChance
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US
-from tests.harness.shops import PLANNED, T0, order, planning_model
+from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
+from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM, TREATED, Holdout
+from stream_app.errors import ContradictorySettings
+from tests.harness.shops import PLANNED, SHOP, T0, complaint, order, planning_model
 
 MONDAY = T0 + 7 * DAY_US
 
@@ -44,6 +47,23 @@ def test_a_given_time_to_act_moves_the_deadline() -> None:
     early = msgspec.structs.replace(PLANNED, act_before=10 * DAY_US)
     assert names(candidates({"c": (0, 10.0)}, T0 + 5 * DAY_US, early)) == ["c"]
     assert candidates({"c": (0, 10.0)}, T0 + 5 * DAY_US + 1, early) == []
+
+
+def test_nobody_is_called_within_their_usual_gap() -> None:
+    """Two orders five days apart; the minimum of one-time buyers is a twelfth of `lost_after`."""
+    regular = {"c": (0.0, 10.0)}
+    settings = msgspec.structs.replace(PLANNED, lost_after=24 * DAY_US)
+    assert candidates(regular, T0 + 2 * DAY_US - 1, settings) == []
+    assert names(candidates(regular, T0 + 2 * DAY_US, settings)) == ["c"]
+    partition = PartitionProcessor(settings)
+    for day in (0, 5):
+        partition.apply(order("c", T0 + day * DAY_US), T0 + day * DAY_US)
+    found = []
+    for at in (T0 + 10 * DAY_US - 1, T0 + 10 * DAY_US):
+        partition.advance(at)
+        partition.finish(planning_model())
+        found.append(names(partition.alerts.candidates.best(at, planning_model())))
+    assert found == [[], ["c"]]
 
 
 def test_candidates_come_by_deadline() -> None:
@@ -102,3 +122,76 @@ def test_the_chance_to_help_weighs_the_calls() -> None:
     (plain,) = candidates({"c": (0, 10.0)}, MONDAY)
     (changed,) = candidates({"c": (0, 10.0)}, MONDAY, PLANNED.with_policy(Policy(benefit=benefit)))
     assert 0.5 * plain.rank_value < changed.rank_value < 1.4 * plain.rank_value  # 3 × .5, less the share of forgot_shop
+
+
+# --- the holdout ------------------------------------------------------------------------------------------------------
+
+HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.5, "spring", exempt_worth_above=500.0))
+MANY = {f"c{place}": (0.01 * place, 10.0 + place) for place in range(40)}
+
+
+def arms(found: list[AlertCandidate]) -> dict[str, str]:
+    return {one.customer: one.arm for one in found}
+
+
+def test_held_out_customers_are_sent_beside_the_plan_and_take_no_calls() -> None:
+    found = candidates(MANY, MONDAY, HOLDOUT)
+    expected = {name: HOLDOUT.holdout.arm(name, 1.0, complains=False) for name in MANY}
+    assert all(expected[name] == arm for name, arm in arms(found).items())
+    called = [name for name, arm in arms(found).items() if arm == TREATED]
+    treated = {name: order for name, order in MANY.items() if expected[name] == TREATED}
+    assert called == names(candidates(treated, MONDAY, HOLDOUT))
+    assert called == names(found)[: len(called)]
+    assert HELD_OUT in arms(found).values()
+
+
+def test_the_walk_goes_on_until_enough_customers_are_called() -> None:
+    found = candidates(MANY, MONDAY, HOLDOUT)
+    alerts = open_alerts(found, HOLDOUT)
+    called, held_out = ([one for one in alerts if one.is_held_out == left] for left in (False, True))
+    assert [one.rank for one in called] == [1, 2]
+    assert held_out
+    assert {one.rank for one in held_out} <= {1, 2}
+    shuffled = open_alerts(found[::-1], HOLDOUT)
+    assert shuffled == alerts
+
+
+def test_complaints_and_the_best_customers_are_called_whatever_their_arm() -> None:
+    partition = PartitionProcessor(HOLDOUT)
+    left = [name for name in MANY if HOLDOUT.holdout.arm(name, 1.0, complains=False) == HELD_OUT][:3]
+    for place, (name, amount) in enumerate(zip(left, (10.0, 10.0, 90_000.0), strict=True)):
+        partition.apply(order(name, T0 + place, amount=amount), T0 + place)
+    partition.apply(complaint(left[0], T0 + DAY_US), T0 + DAY_US)
+    partition.advance(MONDAY)
+    partition.finish(planning_model())
+    found = partition.alerts.candidates.best(MONDAY, planning_model())
+    assert arms(found) == {left[0]: NO_ARM, left[1]: HELD_OUT, left[2]: NO_ARM}
+
+
+def test_a_held_out_customer_is_locked_like_one_who_is_called_and_staff_do_not_learn_of_it() -> None:
+    partition = PartitionProcessor(HOLDOUT)
+    name = next(name for name in MANY if HOLDOUT.holdout.arm(name, 1.0, complains=False) == HELD_OUT)
+    partition.apply(order(name, T0, amount=10.0), T0)
+    partition.advance(MONDAY)
+    partition.finish(planning_model())
+    (alert,) = open_alerts(partition.alerts.candidates.best(MONDAY, planning_model()), HOLDOUT)
+    partition.alerts.open_alert(alert)
+    assert partition.alerts.candidates.best(MONDAY + DAY_US, planning_model()) == []
+    opened = EPOCH + MONDAY * MICROSECOND
+    resolved = Contact("r", name, opened, ContactAction.ALERT_RESOLVED, staff="li", alert_id=alert.alert_id)
+    partition.apply_contact(resolved, MONDAY)
+    assert partition.customers[name].alert is not None
+    assert partition.alerts.take_notes() == {}
+    assert not partition.aggregator.count_open(partition.alerts.open.values())
+    assert not partition.aggregator.event_counts.opened
+    at = MONDAY + DAY_US
+    partition.apply(order(name, at), at)
+    (closing,) = partition.finish(planning_model()).closed
+    assert (closing.reason, closing.alert.is_held_out) == (RETURNED, True)
+    assert partition.alerts.take_notes() == {}
+    assert not partition.aggregator.event_counts.closed
+
+
+def test_a_holdout_needs_planned_calls() -> None:
+    with pytest.raises(ContradictorySettings, match="rank_by"):
+        msgspec.structs.replace(SHOP, holdout=Holdout(0.2))

@@ -310,7 +310,7 @@ def test_a_return_is_told_once_and_at_once() -> None:
     for event in [order("c", T0), order("c", due + 5), order("c", due + 9)]:
         shell.take(event)
     shell.finish()
-    assert shell.outcome.returned == [(due, due + 5)]
+    assert [(one.decided_at, one.returned_at) for one in shell.outcome.returned] == [(due, due + 5)]
 
 
 # --- what counts -----------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ from stream_app.core.partition.outbox import urgent_alerts
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.score_batch import Effects
 from stream_app.core.settings import Settings
-from stream_app.core.shops.capabilities import Shops
+from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from tests.harness.shops import T0, browsing, complaint, order
+from tests.harness.shops import T0, browsing, complaint, order, planning_model
 
 SHOP: Final = Settings(alert_above=0.99)
 MODEL: Final = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
@@ -202,3 +202,88 @@ def test_the_ranking_hears_nothing_of_it() -> None:
         after(partition, 100)
     with_targets, without = (partition.ranking.latest(partition.customers["ann"].index) for partition in partitions)
     assert with_targets == without
+
+
+# --- one case per complaint ------------------------------------------------------------------------------------------
+
+ONE_CASE: Final = msgspec.structs.replace(SHOP, rank_by="worth")
+PLANNING: Final = planning_model()
+
+
+def cases_after(partition: PartitionProcessor, hours: float) -> Effects:
+    partition.advance(T0 + round(hours * HOUR_US))
+    return partition.finish(PLANNING)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([step(0)], [("unanswered", 24.0)]),
+        ([step(0), step(24, ANSWERED)], [("unsolved", 72.0)]),
+        ([step(0), step(23, ANSWERED), step(72, RESOLVED)], []),
+        ([step(0), step(30, ANSWERED)], [("unanswered", 24.0)]),  # an answer does not solve it
+        ([step(0), step(30, ANSWERED), step(31, ANSWERED), step(90, RESOLVED)], [("unanswered", 24.0), ("met", 90.0)]),
+        ([step(0), step(20, ANSWERED), step(30, ANSWERED)], [("unsolved", 72.0)]),
+        ([step(0), step(30, RESOLVED)], [("unanswered", 24.0), ("met", 30.0)]),
+        ([step(0), step(1, RESOLVED), step(9, REOPENED)], [("unanswered", 33.0)]),
+        ([step(0), step(30, ANSWERED), step(40, REOPENED)], [("unanswered", 24.0)]),
+        ([step(0), step(30, ANSWERED), step(40, REOPENED), step(90, RESOLVED)], [("unanswered", 24.0), ("met", 90.0)]),
+        ([step(0), step(0, case="other")], [("unanswered", 24.0)]),
+        ([step(0), step(5, case="other")], [("unanswered", 24.0), ("unanswered", 29.0)]),
+    ],
+)
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_complaint_opens_one_case_that_lasts_until_it_is_solved(
+    steps: list[Event], expected: list[tuple[str, float]], restarts: bool
+) -> None:
+    partition, effects = partition_with(order("ann", T0 - DAY_US), settings=ONE_CASE), []
+    for hour in range(1, 101):
+        for one in steps:
+            if T0 + (hour - 1) * HOUR_US <= one.at < T0 + hour * HOUR_US:
+                partition.apply(one, one.at)
+        effects.append(cases_after(partition, hour))
+        partition = restarted(partition) if restarts else partition
+    assert told(*effects) == expected
+    ids = [one.alert_id for each in effects for one in each.breaches]
+    assert len(set(ids)) == len(ids)
+    assert {one.alert_id for each in effects for one in each.ended} <= set(ids)
+
+
+def test_a_case_that_expires_opens_no_other() -> None:
+    partition = partition_with(order("ann", T0 - DAY_US), step(0), settings=ONE_CASE)
+    (breach,) = cases_after(partition, 25).breaches
+    customer, watch, shop = partition.customers["ann"], partition.alerts.sla, KnownShop()
+    found = watch.open_case(customer, breach.alert_id, T0 + 2 * DAY_US, shop)
+    assert found is not None
+    assert found[1].expires_at == breach.expires_at
+    assert cases_after(partition, 24 * (2 + ONE_CASE.alert_lifetime // DAY_US)).breaches == []
+    assert partition.alerts.take_notes()[breach.alert_id] == b""
+    assert watch.open_case(customer, breach.alert_id, partition.stream_time, shop) is None
+
+
+def review(hours: float, rating: int = 1) -> Event:
+    return complaint("ann", T0 + round(hours * HOUR_US), form=ComplaintForm.LOW_REVIEW, rating=rating)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([review(1)], [("low_review", 1.0)]),
+        ([review(1), review(2)], [("low_review", 1.0)]),
+        ([review(1, rating=5)], []),
+        ([review(1), review(20 * 24)], [("low_review", 1.0), ("low_review", 480.0)]),  # the first has expired
+        ([review(1), step(2)], [("low_review", 1.0), ("unanswered", 26.0)]),
+    ],
+)
+def test_a_low_review_opens_a_case_at_once(steps: list[Event], expected: list[tuple[str, float]]) -> None:
+    partition, effects = partition_with(order("ann", T0 - DAY_US), settings=ONE_CASE), []
+    for one in steps:
+        partition.apply(one, one.at)
+        effects.append(partition.finish(PLANNING))
+        partition = restarted(partition)
+    effects.append(cases_after(partition, (steps[-1].at - T0) / HOUR_US + 25))
+    assert told(*effects) == expected
+    for kind, breach in ((one.kind, one) for each in effects for one in each.breaches):
+        assert breach.candidate.explanation.evidence[0].rule == kind
+    cases_after(partition, (steps[-1].at - T0) / HOUR_US + 24 * 20)
+    assert not any(partition.alerts.take_notes().values())  # expired cases are removed

@@ -14,7 +14,7 @@ from stream_app.core.alerts.lifecycle import EXPIRED
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Event, encode
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertOpened, decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import Outgoing, pack, unpack
@@ -39,6 +39,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTER, contacts_per_week
 from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND, NEVER
+from stream_app.core.uplift.holdout import Holdout
 from stream_app.errors import UnusableState
 from stream_app.publish.sender import ROLES as EVENT_ROLES
 from stream_app.replay.runner import Replay
@@ -93,10 +94,11 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
     assert fingerprint(system.training.churn_model) == fingerprint(replay.churn_model)
     # 4. Alerts, each once.
     outcome = replay.outcome
-    records = [record for alert in outcome.opened for record in opening(0, alert, 0) if record.topic == "alerts"]
+    experiment = replay.settings.holdout.experiment
+    records = [opening(0, alert, 0, experiment)[0] for alert in outcome.opened]
     records += [*urgent_alerts(0, outcome.breaches, outcome.ended), *closed_alerts(0, outcome.closed)]
-    expected = [msgspec.json.decode(one.payload, type=AlertOpened | AlertClosed) for one in records]
-    for kind in (AlertOpened, AlertClosed):
+    expected = [decode_alert(one.payload) for one in records]
+    for kind in (AlertOpened, AlertHeldOut, AlertClosed):
         came = {one.alert_id: one for one in system.alerts if isinstance(one, kind)}
         assert came == {one.alert_id: one for one in expected if isinstance(one, kind)}
 
@@ -202,6 +204,31 @@ def test_a_policy_is_kept_the_same_across_crashes(partitions: int) -> None:
     opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
     assert opened
     assert {one.policy for one in opened} == {policy.version}
+
+
+HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring"))
+
+
+@COSTLY
+@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
+def test_who_is_held_out_is_as_in_the_replay(events: list[Event], partitions: int, seed: int, crashes: float) -> None:
+    system = MemorySystem(publish(events, HOLDOUT, partitions), HOLDOUT, seed, crashes=crashes).run()
+    assert_same(system, replayed(events, HOLDOUT, partitions))
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_both_arms_are_announced(partitions: int) -> None:
+    events = as_read(busy_log(2))
+    system = MemorySystem(publish(events, HOLDOUT, partitions), HOLDOUT, 1, Limits(events=3, decisions=5), 0.05).run()
+    assert_same(system, replayed(events, HOLDOUT, partitions))
+    opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
+    held_out = [one for one in system.alerts if isinstance(one, AlertHeldOut)]
+    assert len(opened) > 5
+    assert len(held_out) > 5
+    assert {one.experiment for one in opened} == {one.experiment for one in held_out} == {"spring"}
+    copies = [one.copies for out in system.sent_to("labelled") for one in unpack(out.payload, LabelledBatch).examples]
+    assert set(copies) == {0, 1, 2, 3}  # called, not drawn, and held out: 2.5 on average
+    assert not {one.customer_id for one in opened} & {one.customer_id for one in held_out}
 
 
 def test_a_trainer_that_was_upgraded_learns_steps_from_then_on() -> None:

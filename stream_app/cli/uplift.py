@@ -1,0 +1,119 @@
+"""The `stream-app uplift` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from stream_app.cli.options import JsonOption, LangOption, language
+from stream_app.cli.output import results, write_document
+from stream_app.cli.tables import show_table
+from stream_app.core.uplift.figures import MISMATCH, Effect, FamilyEffect, UpliftFigures
+from stream_app.errors import BadOption
+from stream_app.i18n import Translator
+
+
+def uplift(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Results of a replay with --holdout.")],
+    as_json: JsonOption = False,
+    lang: LangOption = "",
+) -> None:
+    """Show what the calls change, from a replay with a holdout."""
+    found = read_figures(folder)
+    if as_json:
+        write_document(found)
+        return
+    words, console = Translator(language(lang), "cli", "explanations"), results()
+    _show_arms(found, words)
+    for line in lines(found, words):
+        console.print(Text(line), soft_wrap=True)
+    if found.families:
+        _show_families(found.families, words)
+
+
+def read_figures(folder: Path) -> UpliftFigures:
+    """Return the figures that a replay has written. Raises BadOption."""
+    from stream_app.replay.uplift import FIGURES_FILE
+
+    path = folder / FIGURES_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=UpliftFigures)
+    except OSError as error:
+        remedy = f"It has no {FIGURES_FILE}. Replay the log with --rank-by worth --holdout 20%."
+        raise BadOption(option="FOLDER", value=str(folder), remedy=remedy) from error
+    except msgspec.MsgspecError as error:
+        raise BadOption(option="FOLDER", value=str(path), remedy=f"It cannot be read: {error}.") from error
+
+
+def _show_arms(found: UpliftFigures, words: Translator) -> None:
+    names = ("arm", "customers", "ordered", "rate", "revenue")
+    rows = [
+        (
+            words.text(f"uplift.{one.arm}"),
+            f"{one.customers:,}",
+            f"{one.ordered:,}",
+            f"{one.ordered / one.customers:.1%}" if one.customers else "–",
+            f"{one.revenue / one.customers:,.2f}" if one.customers else "–",
+        )
+        for one in found.arms
+    ]
+    title = words.text(
+        "uplift.title", experiment=found.experiment, share=f"{100 * found.share:g}", days=f"{found.window_days:g}"
+    )
+    show_table(results(), title, {words.text(f"uplift.{name}"): 0 for name in names}, rows)
+
+
+def lines(found: UpliftFigures, words: Translator) -> list[str]:
+    """Return what the figures say, as sentences."""
+    said = [words.text("uplift.replayed")]
+    if found.waiting:
+        said.append(words.text("uplift.waiting", waiting=f"{found.waiting:,}", drawn=f"{found.drawn:,}"))
+    said.append(_effect("uplift.effect", found.effect, words) if found.effect else words.text("uplift.no_effect"))
+    if found.placebo:
+        said.append(_effect("uplift.placebo", found.placebo, words))
+    split = "uplift.split_broken" if found.mismatch > MISMATCH else "uplift.split_right"
+    said.append(words.text(split, evidence=f"{found.mismatch:,.3g}"))
+    if found.cost is not None:
+        said.append(words.text("uplift.cost", cost=f"{found.cost:,.0f}"))
+    return said + _outlook(found, words)
+
+
+def _effect(key: str, effect: Effect, words: Translator) -> str:
+    return words.text(key, **{name: _points(getattr(effect, name)) for name in ("effect", "lower", "upper")})
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _outlook(found: UpliftFigures, words: Translator) -> list[str]:
+    if found.outlook is None:
+        return []
+    shown, years = {"points": f"{100 * found.outlook.detectable:.1f}"}, found.outlook.years
+    if found.outlook.answer:
+        return [words.text("uplift.answered")]
+    if found.outlook.days is None:
+        return [words.text("uplift.never", years=years, **shown)]
+    return [
+        words.text("uplift.later", days=f"{found.outlook.days:,.0f}"),
+        words.text("uplift.shows", years=years, **shown),
+    ]
+
+
+def _show_families(families: list[FamilyEffect], words: Translator) -> None:
+    names = ("cause", "customers", "shrunk", "unshrunk")
+    rows = [
+        (
+            words.cause(one.family) if one.family else words.text("uplift.unknown"),
+            f"{one.customers:,}",
+            f"{_points(one.effect)} ± {100 * one.error:.1f}",
+            _points(one.unshrunk),
+        )
+        for one in families
+    ]
+    columns = {words.text(f"uplift.{name}"): 0 for name in names}
+    show_table(results(), words.text("uplift.families"), columns, rows)

@@ -1,0 +1,125 @@
+"""Intervals of the effect that hold at every look, not only at one that was fixed in advance.
+
+A plain 95 % interval that is looked at every day, until it excludes zero, is wrong far more often than 5 % of the time.
+These intervals contain the truth at all looks together with a probability of 95 %:
+
+- as long as an arm has fewer than `LEAST` customers, betting sequences of both proportions (`betting.py`);
+- then an asymptotic confidence sequence that never ends and is narrowest at a planned number of customers
+  (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Annals of Statistics 2024);
+- or, if the experiment ends at the planned number, the boundary of O'Brien and Fleming (Biometrics 1979) for any number
+  of looks, which is the narrower of the two at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, exp, log, pi, sqrt
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+from stream_app.core.arrays import Bools, Floats
+from stream_app.core.uplift.betting import proportion_bounds
+from stream_app.core.uplift.holdout import Holdout
+from stream_app.core.uplift.regression import Estimates
+
+ERROR: Final = 0.05  # probability that the interval excludes the truth at some look
+EARLY_ERROR: Final = 0.0003  # its part before both arms have LEAST customers, when nothing can be decided
+END_ERROR: Final = 0.04  # if an end is declared: leaves a margin, since the estimate is only about normal
+LEAST: Final = 100  # customers per arm from which on the estimate is about normal
+PLAIN: Final = NormalDist().inv_cdf(1.0 - ERROR / 2.0)  # standard errors of an interval for a single look
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Half-width of the interval in standard errors, once both arms have `LEAST` customers.
+
+    Args:
+        holdout: the experiment.
+    """
+
+    holdout: Holdout
+
+    def at(self, drawn: Floats | float) -> Floats:
+        """Return the half-width after some numbers of customers; from an end on, that of the end."""
+        planned = float(self.holdout.planned)
+        if self.holdout.ends:
+            return np.asarray(self._end * np.sqrt(planned / np.minimum(drawn, planned)))
+        spent = np.asarray(drawn) * self._tuning
+        return np.sqrt(2.0 * (spent + 1.0) / spent * np.log(np.sqrt(spent + 1.0) / self._level))
+
+    @cached_property
+    def _end(self) -> float:
+        return _solved(_leaves_band, END_ERROR)
+
+    @cached_property
+    def _tuning(self) -> float:
+        """ρ² of the paper: makes the interval narrowest at the planned number."""
+        part = -2.0 * log(ERROR)
+        return (part + log(part + 1.0)) / self.holdout.planned
+
+    @cached_property
+    def _level(self) -> float:
+        """Nominal error for which the boundary is crossed with the wanted probability, since it starts late."""
+        share = self.holdout.share or 0.5
+        spent = self._tuning * ceil(LEAST / min(share, 1.0 - share))
+        normal = NormalDist()
+
+        def crosses(inverse: float) -> float:
+            start = sqrt(2.0 * (spent + 1.0) / spent * log(sqrt(spent + 1.0) * inverse))
+            within = 2.0 * normal.cdf(start / sqrt(spent + 1.0)) - 1.0
+            return 2.0 * (1.0 - normal.cdf(start)) + within / inverse
+
+        return 1.0 / _solved(crosses, ERROR - EARLY_ERROR)
+
+
+def _leaves_band(bound: float) -> float:
+    """Return the probability that a Brownian motion leaves [−bound, bound] before time 1."""
+    terms = ((-1) ** k / (2 * k + 1) * exp(-(((2 * k + 1) * pi / bound) ** 2) / 8.0) for k in range(20))
+    return 1.0 - 4.0 / pi * sum(terms)
+
+
+def _solved(decreasing: Callable[[float], float], value: float) -> float:
+    """Return where a decreasing function has a value, between 1 and 1,000."""
+    below, above = 1.0, 1_000.0
+    for _ in range(80):
+        middle = (below + above) / 2.0
+        below, above = (middle, above) if decreasing(middle) > value else (below, middle)
+    return above
+
+
+def intervals(estimates: Estimates, holdout: Holdout) -> tuple[Floats, Floats]:
+    """Return the interval of the effect after each customer. Outcomes are 0 or 1, or lie between them."""
+    half = Boundary(holdout).at(estimates.treated + estimates.held_out) * estimates.error
+    is_early = np.minimum(estimates.treated, estimates.held_out) < LEAST
+    lower, upper = early_intervals(
+        *(one[is_early] for one in (estimates.treated_outcomes, estimates.treated)),
+        *(one[is_early] for one in (estimates.held_out_outcomes, estimates.held_out)),
+    )
+    effect = estimates.effect
+    return _with(effect - half, is_early, lower), _with(effect + half, is_early, upper)
+
+
+def _with(values: Floats, where: Bools, others: Floats) -> Floats:
+    values[where] = others
+    return values
+
+
+def early_intervals(
+    treated_outcomes: Floats, treated: Floats, held_out_outcomes: Floats, held_out: Floats
+) -> tuple[Floats, Floats]:
+    """Return the interval of the difference between two proportions, for few customers."""
+    called, left = (
+        _bounds(outcomes, count) for outcomes, count in ((treated_outcomes, treated), (held_out_outcomes, held_out))
+    )
+    return called[0] - left[1], called[1] - left[0]
+
+
+def _bounds(outcomes: Floats, count: Floats) -> tuple[Floats, Floats]:
+    """Return the bounds of an arm's proportion, computed once per pair of numbers."""
+    pairs, places = np.unique(np.stack([outcomes, count]), axis=1, return_inverse=True)
+    lower, upper = proportion_bounds(pairs[0], pairs[1], EARLY_ERROR / 2.0)
+    return lower[places.ravel()], upper[places.ravel()]
