@@ -26,6 +26,7 @@ from stream_app.cli.options import (
 )
 from stream_app.cli.output import messages
 from stream_app.cli.progress import ProgressBars
+from stream_app.config.policy_file import load_policy
 from stream_app.core.durations import duration
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
@@ -93,6 +94,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
             " quarter of --lost-after."
         ),
     ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="YAML file with the contact policy (docs/how-to/policy.md).")
+    ] = None,
     holdout: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +135,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         "capacity": capacity,
         "rank_by": rank_by,
         "act_before": act_before,
+        "policy": None if policy is None else str(policy),
         "holdout.share": None if holdout is None else share(holdout),
         "holdout.experiment": experiment,
         "seed": seed,
@@ -185,7 +190,7 @@ def option_text(name: str, value: object) -> str:
 def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     """Return the settings from a TOML file, overridden by the given values. Raises BadOption.
 
-    Durations are written as on the command line. A number in the file means days.
+    Durations are written as on the command line; a number in the file means days. `policy` is the path of a file.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -200,13 +205,15 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
         section, _, rest = name.rpartition(".")
         if value is not None:
             (values.setdefault(section, {}) if section else values)[rest] = value
+    policy = values.pop("policy", None)
     _read_durations(values, _DURATIONS)
     if isinstance(values.get("holdout"), dict):
         _read_durations(values["holdout"], ("window",))
     try:
-        return msgspec.convert(values, Settings)
+        found = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error
+    return found if policy is None else found.with_policy(load_policy(Path(policy)))
 
 
 def _read_durations(values: dict[str, Any], names: Sequence[str]) -> None:

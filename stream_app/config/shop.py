@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 import msgspec
 from pydantic import model_validator
 
 from stream_app.config.fields import ContradictionError, Listed, Section, ShopSpan, Tables, setting
+from stream_app.config.policy_file import load_policy
 from stream_app.core.settings import Settings
 from stream_app.errors import ContradictorySettings
 
@@ -163,6 +165,11 @@ class Shop(Section):
         "Stored with the results. The current models use no randomness.",
         "随机种子，随结果保存；当前模型不使用随机数",
     )
+    policy: Path | None = setting(
+        None,
+        "YAML file with the contact policy (docs/how-to/policy.md): capacity, limits, costs. Read at the start.",
+        "触达策略文件：外呼能力、频次上限、成本等，启动时读取",
+    )
 
     def settings(self) -> Settings:
         """Return these settings as `core.settings.Settings`.
@@ -175,7 +182,8 @@ class Shop(Section):
 
     @cached_property
     def _settings(self) -> Settings:
-        return msgspec.convert(self.model_dump(), Settings)
+        settings = msgspec.convert(self.model_dump(exclude={"policy"}), Settings)
+        return settings if self.policy is None else settings.with_policy(load_policy(self.policy))
 
     @model_validator(mode="after")
     def _valid_in_the_core(self) -> Self:

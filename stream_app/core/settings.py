@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT, problem_of
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.policy.policy import Policy
 from stream_app.core.state.vector import MAX_LATENESS_DAYS
 from stream_app.core.units import DAY_US, EPOCH, SECOND_US, from_micros, micros
 from stream_app.core.uplift.holdout import Holdout
@@ -22,23 +24,6 @@ MAX_WAITING: Final = 10_000  # limit of unlabelled decisions per customer, which
 def refuse(name: str, problem: str, remedy: str) -> NoReturn:
     """Raise ContradictorySettings for a setting."""
     raise ContradictorySettings(name=name, problem=problem, remedy=remedy)
-
-
-class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sale or holiday (both days inclusive) and the lull before it, during which silence does not mean churn."""
-
-    name: str
-    first_day: date
-    last_day: date
-    lull_days: int = 7  # before first_day, while customers wait for lower prices
-
-    def covers(self, day: date) -> bool:
-        """Return whether a day falls in the campaign or in the lull before it.
-
-        >>> Campaign("双11", date(2025, 11, 1), date(2025, 11, 11)).covers(date(2025, 10, 26))
-        True
-        """
-        return self.first_day - timedelta(days=self.lull_days) <= day <= self.last_day
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -74,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)
     holdout: Holdout = Holdout()
     seed: int = 1
+    policy: Policy = Policy()  # who may be contacted, when and how often; see `with_policy`
 
     def __post_init__(self) -> None:
         """Raise ContradictorySettings for values that are out of range or contradict each other."""
@@ -110,11 +96,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("rank_by", f"is {self.rank_by!r}", "Use risk, worth or reach.")
         if self.act_before >= self.lost_after_or_default:
             refuse("act_before", "is not shorter than lost_after", "Use, for example, a quarter of lost_after.")
-        if self.holdout.share and not self.plans_calls:
-            refuse("holdout", "needs planned calls", "Set rank_by to worth or reach.")
+        self._check_policy()
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
                 refuse(name, problem, "Use causes from docs/reference/causes.md, with shares that sum to 1.")
+
+    def _check_policy(self) -> None:
+        if self.policy.capacity.reserve >= self.capacity:
+            refuse("capacity", "leaves no calls beside the policy's reserve", "Use more calls, or a smaller reserve.")
+        if self.holdout.share and not self.plans_calls:
+            refuse("holdout", "needs planned calls", "Set rank_by to worth or reach.")
+        if self.holdout.share and self.policy.capacity.has_quotas:
+            refuse("holdout", "cannot be combined with quotas", "Remove one_time and repeat from the policy.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
@@ -142,6 +135,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return self.act_before or self.lost_after_or_default // 4
 
     @property
+    def cooldown(self) -> int:
+        """Time after the end of a case in which the customer gets no planned call, microseconds."""
+        cooldown = self.policy.cases.cooldown
+        return self.lost_after_or_default // 6 if cooldown is None else cooldown
+
+    @property
+    def planned_capacity(self) -> int:
+        """Number of planned calls per working day: the capacity without the reserve for complaints."""
+        return self.capacity - self.policy.capacity.reserve
+
+    @property
     def uplift_window(self) -> int:
         """Time after a draw of the holdout within which an order counts, microseconds."""
         return self.holdout.window or self.horizon
@@ -160,6 +164,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def clock(self) -> ZoneInfo:
         """The shop's time zone."""
         return ZoneInfo(self.zone)
+
+    def with_policy(self, policy: Policy) -> Settings:
+        """Return the settings with a policy. Its capacity, expiry and holdout take precedence, its campaigns are added.
+
+        Raises ContradictorySettings.
+        """
+        given = {
+            "capacity": policy.capacity.per_day,
+            "alert_lifetime": policy.cases.expire_after,
+            "holdout": policy.holdout,
+        }
+        fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        campaigns = (*self.campaigns, *policy.campaigns)
+        return msgspec.structs.replace(self, policy=policy, campaigns=campaigns, **fields)
 
     def local(self, at: int) -> datetime:
         """Convert an instant to the shop's time zone.

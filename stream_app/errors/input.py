@@ -77,3 +77,7 @@ class TooManyRejected(ChurnMonitorError):
     """{rejected} of {lines} lines were rejected, more than the limit of {limit:.2%}. {file} lists them with reasons."""
 
     exit_code = 3
+
+
+class BadPolicy(InvalidInput):
+    """{file}, line {line}: {field} {problem}. {remedy}"""

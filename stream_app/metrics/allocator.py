@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from stream_app.core.alerts.lifecycle import QUOTA
+from stream_app.core.uplift.holdout import HELD_OUT
 from stream_app.metrics.base import Metrics
+from stream_app.metrics.labels import CAPACITY
 
 
 class AllocatorMetrics(Metrics):
@@ -18,8 +21,8 @@ class AllocatorMetrics(Metrics):
         self.suppressed = self._counter(
             "alert_candidates_suppressed", "Customers at risk who got no alert, by reason.", "reason"
         )
-        self.suppressed.labels("capacity")
-        self.suppressed.labels("held_out")
+        for reason in (QUOTA, CAPACITY, HELD_OUT):
+            self.suppressed.labels(reason)
         self.missing = self._gauge(
             "allocator_missing_partitions", "Partitions that have not yet reached the next allocation round."
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from stream_app.core.partition.call_rules import RULES
 from stream_app.metrics.base import Metrics
 from stream_app.metrics.labels import MAX_ALERT_SERIES
 
@@ -126,5 +127,5 @@ class KpiMetrics(Metrics):
         self.suppressed = self._counter(
             "alert_candidates_suppressed", "Customers at risk who got no alert, by reason.", "reason"
         )
-        for reason in ("campaign", "opted_out"):
+        for reason in RULES:
             self.suppressed.labels(reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream_app.core.alerts.lifecycle import CLOSE_REASONS
+from stream_app.core.alerts.lifecycle import CLOSE_REASONS, QUOTA
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.delivery.records import REASONS, STATES
 from stream_app.core.events.enumerations import ContactAction
@@ -12,17 +12,20 @@ from stream_app.core.events.schema import KINDS
 from stream_app.core.kpis.event_counts import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.model.scores import EXPERTS, MIXTURE
+from stream_app.core.partition.call_rules import RULES
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.training.quality import PRODUCT, WINDOWS
+from stream_app.core.uplift.holdout import HELD_OUT
 
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # outcomes of a commit
 ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # outcomes reported by staff
 HOLDS: Final = ("trainer", "allocator")  # services for which a partition may wait at a tick
 ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # results of a request to a receiver
 MONTHS: Final = ("current", "previous")  # calendar months on the shop's clock
+CAPACITY: Final = "capacity"
 # Reasons why no alert was opened for a customer at risk.
-SUPPRESSIONS: Final = ("campaign", "capacity", "held_out", "opted_out")
+SUPPRESSIONS: Final = (*RULES, QUOTA, CAPACITY, HELD_OUT)
 NO_FIELD: Final = "none"  # label if no single field is at fault: the record is not JSON
 OTHER_FIELD: Final = "other"
 # Fields for which a record may be rejected. A field name made up by a producer must not become a label value.

@@ -10,12 +10,12 @@ from typing import Final
 
 from stream_app.config.fields import ContradictionError
 from stream_app.config.secrets import is_reference, resolved
+from stream_app.config.yaml_model import Sections, problem_at, read_model
 from stream_app.config.yaml_nodes import Lines, YamlProblemError
 from stream_app.core.units import SECOND_US
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_settings import ChannelSettings, ChannelsFile, Digest, Retry
 from stream_app.notifications.channels.channel import Endpoint
-from stream_app.notifications.yaml_model import Sections, problem_at, read_model
 
 _SECTIONS: Final[Sections] = {("digest", 2): Digest, ("retry", 2): Retry, ("channels", 3): ChannelSettings}
 _SEE: Final = "See docs/reference/delivery.md."

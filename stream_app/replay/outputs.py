@@ -131,6 +131,7 @@ def _opening(alert: Alert, experiment: str) -> dict[str, Any]:
         "rank": alert.rank,
         **_details(candidate),
         **({"experiment": experiment} if candidate.arm else {}),
+        **({"policy": alert.policy} if alert.policy else {}),
     }
 
 

@@ -7,13 +7,14 @@ processed between these times, so a replay over P partitions gives the same resu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.core.alerts.lifecycle import Alert, AlertClosing, open_alerts
+from stream_app.core.alerts.lifecycle import QUOTA, Alert, AlertCandidate, AlertClosing, allocate
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.events.schema import Event
 from stream_app.core.model.churn_model import ChurnModel
@@ -21,6 +22,7 @@ from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
 from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.partition.score_batch import Effects
+from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
@@ -43,8 +45,10 @@ class Outcome:
     ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     money: Money = field(default_factory=Money)
+    suppressed: Counter[str] = field(default_factory=Counter)  # customers who were not called, by reason
     customers: int = 0
     events: int = 0
+    last_at: int = 0  # time of the last event, microseconds
 
 
 class Replay:
@@ -77,8 +81,9 @@ class Replay:
         if self.outcome.events:
             self._finish(last + 1, watermark=last)
             self._learn(last)
-            following = self._alerts_at(self._next_opening(last))
+            following, _ = self._allocated(self._next_opening(last))
             self.outcome.next_list = [alert for alert in following if not alert.is_held_out]
+        self.outcome.last_at = last
         self.outcome.customers = sum(len(partition.customers) for partition in self.partitions)
         return self.outcome
 
@@ -126,12 +131,15 @@ class Replay:
                 self._nomination = self.settings.next_nomination(moment)
 
     def _process(self, chunk: list[tuple[int, Event]]) -> None:
-        outcome, count = self.outcome, len(self.partitions)
+        outcome, count, rates = self.outcome, len(self.partitions), self.settings.policy.currency.rates
         for at, event in chunk:
             if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
-                outcome.money.add_order(outcome.columns.customer_index(event.customer_id), at, event)
+                outcome.money.add_order(
+                    outcome.columns.customer_index(event.customer_id), at, in_shop_currency(event, rates)
+                )
             elif outcome.money.takes_back(event):
-                outcome.money.add_refund(outcome.columns.customer_index(event.customer_id), at, event)
+                refund = in_shop_currency(event, rates)
+                outcome.money.add_refund(outcome.columns.customer_index(event.customer_id), at, refund)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))
 
@@ -176,23 +184,25 @@ class Replay:
     def _nominate(self, moment: int) -> None:
         for partition in self.partitions:
             partition.alerts.close_stale(moment)
-        if not self.settings.opens_alerts(moment):
-            return
-        for alert in self._alerts_at(moment):
+        alerts, suppressed = self._allocated(moment)
+        self.outcome.suppressed += suppressed
+        for alert in alerts:
             self._partition(alert.customer).alerts.open_alert(alert)
             self.outcome.opened.append(alert)
 
-    def _alerts_at(self, moment: int) -> list[Alert]:
-        """Return the alerts that the allocator would open, with explanations."""
-        candidates = [
-            candidate
-            for partition in self.partitions
-            for candidate in partition.alerts.candidates.best(moment, self.churn_model)
-        ]
-        return [
+    def _allocated(self, moment: int) -> tuple[list[Alert], Counter[str]]:
+        """Return the alerts that the allocator would open, with explanations, and who is not called, by reason."""
+        candidates, suppressed = list[AlertCandidate](), Counter[str]()
+        for partition in self.partitions:
+            candidates += partition.alerts.candidates.best(moment, self.churn_model)
+            suppressed += partition.alerts.candidates.rules.take_suppressed()
+        alerts, put_off = allocate(candidates, self.settings)
+        suppressed.update({QUOTA: put_off} if put_off else {})
+        explained = [
             replace(alert, candidate=self._partition(alert.customer).alerts.candidates.explained(alert.candidate))
-            for alert in open_alerts(candidates, self.settings)
+            for alert in alerts
         ]
+        return explained, suppressed
 
     def _next_opening(self, after: int) -> int:
         """Return the first allocation after an instant at which alerts may open."""

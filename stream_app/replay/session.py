@@ -171,6 +171,7 @@ def _results(request: Request, summary: LogSummary, replay: Replay, outcome: Out
         peak_rss_bytes=_peak_rss(),
         next_list=[alert.candidate for alert in outcome.next_list],
         command=request.command,
+        suppressed=dict(sorted(outcome.suppressed.items())) if request.settings.plans_calls else None,
         versions_of={name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
     )
 
@@ -205,6 +206,7 @@ def shown_settings(request: Request) -> dict[str, object]:
     }
     return {
         **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
+        "policy": settings.policy.version,
         **{name: value / DAY_US for name, value in in_days.items()},
         "excluded": sorted(settings.excluded),
         "format": request.form.name,

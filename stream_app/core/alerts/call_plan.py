@@ -36,8 +36,8 @@ def call_weight(lost_probability: Floats, worth: Floats) -> Floats:
     return lost_probability**2 * worth
 
 
-def calls_until(settings: Settings, at: int, deadlines: Ints) -> Ints:
-    """Return the number of calls that staff can make from an allocation to each deadline, both inclusive.
+def days_until(settings: Settings, at: int, deadlines: Ints) -> Ints:
+    """Return the number of days with calls from an allocation to each deadline, both inclusive.
 
     Args:
         settings: of the shop.
@@ -48,7 +48,7 @@ def calls_until(settings: Settings, at: int, deadlines: Ints) -> Ints:
     while (moment := settings.next_nomination(moments[-1])) <= last:
         moments.append(moment)
     opening = np.array([one for one in moments if settings.opens_alerts(one)], dtype=np.int64)
-    return settings.capacity * np.searchsorted(opening, deadlines, side="right")
+    return np.searchsorted(opening, deadlines, side="right")
 
 
 def planned(calls: Sequence[int], weights: Sequence[float], names: Sequence[str]) -> list[int]:

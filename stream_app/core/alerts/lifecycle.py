@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Final
 
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.call_plan import calls_until, planned_with_holdout
+from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, Jobs, calls_today, plan_calls
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.settings import Settings
@@ -27,7 +28,9 @@ RETURNED: Final = "returned"
 LOST: Final = "lost"
 FELL: Final = "fell"
 RESOLVED: Final = "resolved"  # by the staff
-CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED)
+EXPIRED: Final = "expired"  # only if calls are planned
+QUOTA: Final = "quota"  # why a planned call is put off: the limit of the customer's group is used up
+CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED, EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Alert:
     snoozed_until: int = 0  # microseconds; 0: not snoozed
     cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
+    policy: str = ""  # version of the policy; only if calls are planned, and not stored
 
     @property
     def is_held_out(self) -> bool:
@@ -92,6 +96,7 @@ class Alert:
             self,
             cause=self.likeliest_cause,
             segment=self.opening_segment,
+            policy="",
             candidate=replace(
                 self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED, lost_probability=0.0, act_by=0
             ),
@@ -121,20 +126,32 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
 
 
 def open_alerts(candidates: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
-    """Return one working day's alerts, for the best candidates across all partitions, best first.
+    """Return one working day's alerts, for the best candidates across all partitions, best first; see `allocate`."""
+    return allocate(candidates, settings)[0]
+
+
+def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[list[Alert], int]:
+    """Return one working day's alerts, best first, and the number of planned calls that a quota puts off.
 
     The alerts of held-out customers come last. Each has the rank that it would have if the customer were called.
     """
     best, held_out = _chosen(candidates, settings)
-    best = best[: settings.capacity]
+    calls, put_off = settings.capacity, 0
+    if settings.plans_calls:
+        calls = settings.planned_capacity
+        groups = [ONE_TIME if isnan(one.usual_gap_days) else REPEAT for one in best]
+        today, put_off = calls_today(groups, DayLimits.of(settings))
+        best = [best[place] for place in today]
+    best = best[:calls]
     bar = min((candidate.probability for candidate in best), default=1.0)
     ranked = [(rank, bar, one) for rank, one in enumerate(best, start=1)]
-    ranked += [(place + 1, min(bar, one.probability), one) for place, one in held_out if place < settings.capacity]
-    lifetime = settings.alert_lifetime
-    return [
-        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, lowest, one)
-        for rank, lowest, one in ranked
+    ranked += [(place + 1, min(bar, one.probability), one) for place, one in held_out if place < calls]
+    lifetime, policy = settings.alert_lifetime, settings.policy.version if settings.plans_calls else ""
+    alerts = [
+        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, low, one, policy=policy)
+        for rank, low, one in ranked
     ]
+    return alerts, put_off
 
 
 def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) -> list[AlertCandidate]:
@@ -154,11 +171,16 @@ def _chosen(
         return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity], []
     if not candidates:
         return [], []
-    calls = calls_until(settings, candidates[0].at, np.array([one.act_by for one in candidates], dtype=np.int64))
-    weights, names = [one.rank_value for one in candidates], [one.customer for one in candidates]
-    plan, places = planned_with_holdout(calls.tolist(), weights, names, [one.arm == HELD_OUT for one in candidates])
-    held_out = sorted((place, names[index], index) for index, place in places.items())
-    return [candidates[index] for index in plan], [(place, candidates[index]) for place, _, index in held_out]
+    jobs = Jobs(
+        deadlines=np.array([one.act_by for one in candidates], dtype=np.int64),
+        weights=np.array([one.rank_value for one in candidates]),
+        names=[one.customer for one in candidates],
+        one_time=np.array([isnan(one.usual_gap_days) for one in candidates]),
+        held_out=[one.arm == HELD_OUT for one in candidates],
+    )
+    plan, places = plan_calls(settings, candidates[0].at, jobs)
+    held_out = sorted((place, jobs.names[row], row) for row, place in places.items())
+    return [candidates[row] for row in plan], [(place, candidates[row]) for place, _, row in held_out]
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, open_alerts
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, allocate
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
 from stream_app.core.messages.outgoing import Outgoing, pack
@@ -39,6 +39,7 @@ class Allocation:
     nominated: int
     opened: int  # alerts for the staff
     held_out: int
+    put_off: int  # planned calls that a quota puts off
 
 
 class Allocator(OutboxReader[CandidateBatch]):
@@ -106,12 +107,14 @@ class Allocator(OutboxReader[CandidateBatch]):
                     break
         alerts: list[Alert] = []
         records: list[Outgoing] = []
+        put_off = 0
         if moment > self.position.moment:
-            alerts = open_alerts(candidates, self._settings)
+            alerts, put_off = allocate(candidates, self._settings)
             records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
         held_out = sum(one.is_held_out for one in alerts)
-        return Allocation(self._commit(records), moment, len(candidates), len(alerts) - held_out, held_out)
+        opened = len(alerts) - held_out
+        return Allocation(self._commit(records), moment, len(candidates), opened, held_out, put_off)
 
     def _records(self, moment: int, alerts: list[Alert]) -> list[Outgoing]:
         """Return the records: opened alerts and one marker per partition."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import xxhash
 
+from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.sla import CaseKey, UrgentCase
 from stream_app.core.model.labels import Pending
@@ -34,6 +35,7 @@ class Customer:
     alert: Alert | None = None
     cases: dict[CaseKey, UrgentCase] = field(default_factory=dict)  # urgent cases; see `sla_watch.py`
     consent: int = 0  # see consent.py
+    history: ContactHistory | None = None  # our contacts; kept only if calls are planned
     bounces: bool = False  # whether the current visit has only one page view so far; for metrics, not stored
     placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
     packed: bytes | None = None  # encoded waiting decisions; None: they have changed

@@ -28,6 +28,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         lost_probability: probability that the customer is lost, if calls are planned.
         act_by: latest time to contact the customer, if calls are planned.
         experiment: name of the holdout experiment in which the customer was drawn to be called; empty: none.
+        policy: version of the contact policy, if calls are planned.
     """
 
     alert_id: Id
@@ -47,6 +48,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     lost_probability: Probability | None = None
     act_by: Instant | None = None
     experiment: Name = ""
+    policy: Key = ""
 
     def __post_init__(self) -> None:
         """Raise ValueError for times outside 1970 to 2200."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from stream_app.core.alerts.lifecycle import FELL, LOST, RESOLVED, RETURNED, Alert, AlertClosing, has_fallen
+from stream_app.core.alerts.contact_history import NO_HISTORY, ContactHistory
+from stream_app.core.alerts.lifecycle import (
+    EXPIRED,
+    FELL,
+    LOST,
+    RESOLVED,
+    RETURNED,
+    Alert,
+    AlertClosing,
+    has_fallen,
+)
 from stream_app.core.alerts.sla import (
     ComplaintsBefore,
     SlaBreach,
@@ -89,6 +99,8 @@ class AlertTracker:
         if not alert.is_held_out:  # staff must not learn of it
             self._aggregator.record_opened(customer, alert)
             self._notes |= notes_of(alert)
+        # A held-out customer is left alone afterwards exactly as a called one, or the arms could not be compared.
+        self._record(customer, ContactHistory.after_contact, alert.opened_at)
         self._weigh_labels(customer, alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # the customer ordered while the allocator was deciding
@@ -133,12 +145,15 @@ class AlertTracker:
             if not customer.alert.is_held_out:
                 self._aggregator.record_closed(customer, customer.alert, reason)
                 self._notes |= cleared_notes_of(customer.alert.alert_id)
+            self._record(customer, ContactHistory.after_case, at)
         customer.alert = None
         del self.open[customer.name]
         self._working_set.ranking.open[customer.index] = False
 
     def close_stale(self, at: int) -> None:
         """Close the alerts of customers who are lost by the shop's own definition, or whose risk has fallen.
+
+        If calls are planned, also close the alerts that have expired, which would block a new alert.
 
         This runs once per day rather than after every score, so that the result does not depend on batch boundaries.
         Closing clears the customer's ranking: a new alert requires two new decisions that agree.
@@ -150,6 +165,8 @@ class AlertTracker:
                 self.close(customer, at, LOST, latest)
             elif customer.alert and has_fallen(latest, customer.alert.bar, self._settings.fallen_odds):
                 self.close(customer, at, FELL, latest)
+            elif customer.alert and self._settings.plans_calls and customer.alert.expires_at <= at:
+                self.close(customer, at, EXPIRED, latest)
             if customer.alert is None:
                 ranking.forget(customer.index)
                 self._working_set.changed.add(customer)
@@ -218,6 +235,7 @@ class AlertTracker:
                 candidate = self.candidates.explained(self.candidates.candidate(customer, 0.0, at))
                 breach = breach_of(candidate, kind, self._settings)
                 self._breaches.append(breach)
+                self._record(customer, ContactHistory.after_contact, at)
                 if self._settings.one_case_per_complaint:  # remembered, since the other targets must not open another
                     customer.cases[key] = UrgentCase(breach.alert_id, breach.expires_at)
                     self._working_set.changed.add(customer)
@@ -233,6 +251,8 @@ class AlertTracker:
             if breach.expires_at >= stream_time:  # a complaint that arrives late may already have expired
                 self._notes = breach_notes_of(breach) | self._notes  # staff actions of this step are newer
         self._clear_notes(one.alert_id for one in ended)
+        for one in ended:
+            self._record(self._working_set.by_name[one.customer], ContactHistory.after_case, one.at)
         self._clear_notes(self.sla.forgotten)
         self.sla.forgotten.clear()
         return closed, breaches, ended
@@ -240,6 +260,16 @@ class AlertTracker:
     def _clear_notes(self, alert_keys: Iterable[str]) -> None:
         for alert_key in alert_keys:
             self._notes |= cleared_notes_of(alert_key)
+
+    def record_opt_out(self, customer: Customer, at: int) -> None:
+        """Record that a customer unsubscribed."""
+        self._record(customer, ContactHistory.after_opt_out, at)
+
+    def _record(self, customer: Customer, after: Callable[[ContactHistory, int], ContactHistory], at: int) -> None:
+        """Add to the history of a customer, which is kept only if calls are planned."""
+        if self._settings.plans_calls:
+            customer.history = after(customer.history or NO_HISTORY, at)
+            self._working_set.changed.add(customer)
 
     def take_notes(self) -> dict[str, bytes]:
         """Return the notes that changed since the last call, by key. An empty value means that the alert is closed."""

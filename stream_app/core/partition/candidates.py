@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from stream_app.core.alerts.call_plan import call_weight, calls_until, planned_with_holdout
+from stream_app.core.alerts.call_plan import call_weight
+from stream_app.core.alerts.call_quotas import Jobs, plan_calls
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
-from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
+from stream_app.core.partition.call_rules import CAMPAIGN, CallRules
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
@@ -33,26 +32,26 @@ class CandidateSelection:
         settings: the shop's settings.
         working_set: the customers of the partition.
         explainer: explains why a customer may leave.
-
-    Attributes:
-        suppressed: customers left out by the last call of `best`, by reason (labels.SUPPRESSIONS).
     """
 
     def __init__(self, settings: Settings, working_set: WorkingSet, explainer: Explainer) -> None:
         self._settings, self._working_set, self._explainer = settings, working_set, explainer
-        self.suppressed: Counter[str] = Counter()
+        self.rules = CallRules(settings, explainer)
 
     def best(self, at: int, model: Model) -> list[AlertCandidate]:
-        """Return the candidates for the allocator, best first, without explanations.
+        """Return the candidates for the allocator, best first, without explanations; none during campaigns.
 
         Args:
             at: time of the allocation, microseconds; all earlier events and decisions must have been scored.
             model: the current model.
         """
-        self.suppressed = Counter()
         if self._settings.plans_calls:
             return self._planned(at, model)
-        return best_candidates(self._riskiest(at), self._settings)
+        best = best_candidates(self._riskiest(at), self._settings)
+        if self._settings.opens_alerts(at):
+            return best
+        self.rules.suppressed[CAMPAIGN] += len(best)
+        return []
 
     def _riskiest(self, at: int) -> list[AlertCandidate]:
         """Return the `capacity` customers at the highest risk, plus ties."""
@@ -77,16 +76,23 @@ class CandidateSelection:
         view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
         last_order = np.round(vectors[:, LAST_ORDER] * DAY_US).astype(np.int64)
         act_by = last_order + settings.lost_after_or_default - settings.act_before_or_default
-        lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
-        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
-        rows = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
-        rows = rows[self._may_contact(indices[rows])]
+        in_time = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
+        if not settings.opens_alerts(at):
+            self.rules.suppressed[CAMPAIGN] += len(in_time)
+            return []
+        lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
+        callable_customers = [customers[index] for index in indices[in_time]]
+        allowed, factors = self.rules.apply(callable_customers, view.recency[in_time], (lost * worth)[in_time], at)
+        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
+        weight[in_time] *= factors
+        rows = in_time[allowed]
         owners = [customers[index] for index in indices[rows]]
         names = [one.name for one in owners]
         arms = self._arms(names, rows, worth, view)
-        calls, held_out = calls_until(settings, at, act_by[rows]).tolist(), [arm == HELD_OUT for arm in arms]
-        plan, others = planned_with_holdout(calls, weight[rows].tolist(), names, held_out)
+        held_out = [arm == HELD_OUT for arm in arms]
+        jobs = Jobs(act_by[rows], weight[rows], names, np.isnan(usual_gap[rows]), held_out)
+        plan, others = plan_calls(settings, at, jobs)
         chosen = [*plan, *others]
         return [
             replace(
@@ -110,13 +116,6 @@ class CandidateSelection:
             return [NO_ARM] * len(names)
         complains = (view.complaint_opened != NO_DAY).any(axis=1)
         return [holdout.arm(*one) for one in zip(names, worth[rows].tolist(), complains[rows].tolist(), strict=True)]
-
-    def _may_contact(self, indices: npt.NDArray[np.intp]) -> Bools:
-        """Return for each index of a customer whether they may be contacted, and count those who may not."""
-        customers = self._working_set.by_index
-        allowed = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
-        self.suppressed["opted_out"] += len(allowed) - int(allowed.sum())
-        return allowed
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""

@@ -174,7 +174,9 @@ def urgent_alert(breach: SlaBreach) -> AlertOpened:
     return _opened(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
 
 
-def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int, urgent: bool = False) -> AlertOpened:
+def _opened(
+    alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int, urgent: bool = False, policy: str = ""
+) -> AlertOpened:
     record = record_of_candidate(candidate)
     return AlertOpened(
         alert_id=alert_key,
@@ -193,6 +195,7 @@ def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: in
         explanation=record.explanation,
         lost_probability=record.lost_probability if record.act_by else None,
         act_by=from_micros(record.act_by) if record.act_by else None,
+        policy=policy,
     )
 
 
@@ -232,7 +235,7 @@ def _opening(partition: int, alert: Alert, sequence: int, experiment: str) -> li
 
 
 def _announcement(alert: Alert, experiment: str) -> AlertMessage:
-    opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank)
+    opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
     if not alert.candidate.arm:
         return opened
     if not alert.is_held_out:

@@ -14,7 +14,7 @@ from stream_app.core.alerts.sla import ComplaintsBefore
 from stream_app.core.alerts.staff_actions import ACTIONS
 from stream_app.core.customers.consent import CONSENT, consent_after
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.enumerations import ContactAction
+from stream_app.core.events.enumerations import ComplaintForm, ContactAction
 from stream_app.core.events.schema import Complaint, Contact, CustomerEvent, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import AlertStep
@@ -26,6 +26,7 @@ from stream_app.core.partition.outbox import alert_of
 from stream_app.core.partition.quiet_customers import DueDecisions
 from stream_app.core.partition.score_batch import Effects, ScoreBatch
 from stream_app.core.partition.working_set import WorkingSet
+from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD, SHOP
@@ -68,6 +69,7 @@ class PartitionProcessor:
         self.counts = Counts()
         self.explainer = Explainer(settings, classify)
         self.aggregator = KpiAggregator(settings, classify)
+        self._rates = settings.policy.currency.rates
         self._batch = ScoreBatch()
         self.decisions = DueDecisions(settings, self.working_set, self._batch)
         self._timers = self.decisions.timers
@@ -136,6 +138,8 @@ class PartitionProcessor:
 
     def _update_state(self, customer: Customer, event: CustomerEvent, at: int, counts: bool) -> None:
         """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
+        if self._rates:
+            event = in_shop_currency(event, self._rates)
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
             self.aggregator.monthly_churn.record_order(customer, at, event.shop_id, self.stream_time)
@@ -149,6 +153,8 @@ class PartitionProcessor:
             self.aggregator.population.mark_changed(customer)
         if before is not None and step is not None:
             self.alerts.update_targets(customer, before, step, at, self.stream_time)
+        if isinstance(event, Complaint) and event.form is ComplaintForm.UNSUBSCRIBE:
+            self.alerts.record_opt_out(customer, at)
 
     def _apply_order(self, customer: Customer, at: int) -> None:
         closed = self.stream_time - self.settings.lateness - 1  # labels of horizons that ended by then are final

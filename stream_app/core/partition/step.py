@@ -47,7 +47,7 @@ class Step:
     event_counts: dict[str, Row] = field(default_factory=dict)  # by shop
     opened: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # alerts by shop, cause and segment
     closed: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # alerts by shop, reason and segment
-    suppressed: Counter[str] = field(default_factory=Counter)  # customers who got no alert, by reason
+    suppressed: Counter[str] = field(default_factory=Counter)  # customers at risk who are no candidates, by reason
     # Alerts resolved by the staff, by outcome, cause and segment.
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unknown_words: Counter[Found] = field(default_factory=Counter)

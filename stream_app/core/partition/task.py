@@ -274,9 +274,8 @@ class PartitionTask:
     def _send_candidates(self, at: int, model: Model, step: Step) -> None:
         self.processor.alerts.close_stale(at)
         selection = self.processor.alerts.candidates
-        best, step.suppressed = selection.best(at, model), selection.suppressed
-        if not self._settings.opens_alerts(at):
-            step.suppressed["campaign"], best = len(best), []
+        best = selection.best(at, model)
+        step.suppressed = selection.rules.take_suppressed()
         step.outbox += outbox.candidate_batches(self.number, at, [selection.explained(one) for one in best])
 
     def _seal(self, step: Step) -> None:

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stream_app.config.fields import ContradictionError, Section
+from stream_app.config.yaml_model import Sections, read_model
 from stream_app.config.yaml_nodes import YamlProblemError
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.errors import BadPlaybook
 from stream_app.notifications.playbook.measures import CAUSES, DEFAULT, MAX_STEPS, Kind, Limits, Part, Playbook, Text
-from stream_app.notifications.yaml_model import Sections, read_model
 
 SHIPPED: Final = "playbook.yaml"
 _SECTIONS: Final[Sections] = {("limits", 2): Limits, ("never", 3): Text, ("causes", 4): Part, ("causes", 6): Text}

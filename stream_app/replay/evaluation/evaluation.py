@@ -17,7 +17,8 @@ import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
-from stream_app.core.settings import Campaign, Settings
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.calendar import local
 from stream_app.replay.evaluation.ledger import Ledger

@@ -55,6 +55,7 @@ def metrics(results: Results) -> dict[str, object]:
         "samples": sample_alerts(evaluation),
         "next_list": next_list_figures(evaluation),
         "alerts": alert_figures(evaluation),
+        **({} if results.suppressed is None else {"suppressed": results.suppressed}),
         "money": money_figures(evaluation),
         "segments": segment_tables(evaluation),
         "repurchase": repurchase(evaluation),

@@ -16,6 +16,7 @@ from stream_app.adapters.http.health import Health
 from stream_app.adapters.kafka.last_records import last_of_allocator
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.core.alerts.lifecycle import QUOTA
 from stream_app.core.allocation.allocator import NUMBER, Allocator
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates
@@ -24,7 +25,9 @@ from stream_app.core.messages.decoding import read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.stall import Progress
 from stream_app.core.units import NEVER, SECOND_US
+from stream_app.core.uplift.holdout import HELD_OUT
 from stream_app.metrics.allocator import AllocatorMetrics
+from stream_app.metrics.labels import CAPACITY
 from stream_app.metrics.runtime import RedisMetrics, RelayMetrics
 from stream_app.ports import Opened
 from stream_app.services.runtime.consumer_service import SingletonService
@@ -170,7 +173,8 @@ class AllocatorService(SingletonService):
         self._metrics.candidates.inc(decided.nominated)
         self._metrics.alerts.inc(decided.opened)
         if decided.opened:  # otherwise the round was already decided
-            self._metrics.suppressed.labels("held_out").inc(decided.held_out)
-            self._metrics.suppressed.labels("capacity").inc(decided.nominated - decided.opened - decided.held_out)
+            others = decided.nominated - decided.opened - decided.held_out - decided.put_off
+            for reason, count in {HELD_OUT: decided.held_out, QUOTA: decided.put_off, CAPACITY: others}.items():
+                self._metrics.suppressed.labels(reason).inc(count)
         _log.info("Alerts allocated", extra={"candidates": decided.nominated, "opened": decided.opened})
         return True

@@ -124,7 +124,7 @@ async def _serve(
         await _started(service, health)
     except Exception as error:  # noqa: BLE001 - any error ends the process
         return error
-    _log.info("Service started", extra={"service": name})
+    _log.info("Service started", extra={"service": name, "policy": config.shop.settings().policy.version})
     health.set(STARTED, ok=True)
     failure = await _monitored(service, config, health, ended)
     _log.info("Service stopping", extra={"service": name})

@@ -76,8 +76,8 @@ class KpiPublisher:
             self.opened(shop, cause, segment, count)
         for (shop, reason, segment), count in step.closed.items():
             self.metrics.closed.add((self._label(shop), reason, _known("segment", segment)), count)
-        for why, count in step.suppressed.items():
-            self.metrics.suppressed.labels(why).inc(count)
+        for reason, count in step.suppressed.items():
+            self.metrics.suppressed.labels(reason).inc(count)
         self.resolved(step.outcomes)
 
     def opened(self, shop: str, cause: str, segment: str, count: int) -> None:

@@ -18,7 +18,7 @@ from stream_app.errors import EXIT_CODES, ChurnMonitorError
 
 PROJECT = Path(__file__).parents[3]
 MODULES = Path(commands.__file__).parent
-SUPPORT = {"__init__", "commands", "options", "output", "progress", "tables"}
+SUPPORT = {"__init__", "commands", "options", "output", "progress", "tables", "trial"}
 
 
 def run(*words: str, **environ: str) -> Result:

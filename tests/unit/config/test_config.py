@@ -23,7 +23,9 @@ from stream_app.config import (
 )
 from stream_app.config.listing import rows
 from stream_app.config.live import LiveConfig
-from stream_app.core.settings import Campaign, Settings
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.policy.policy import Contacts, Policy
+from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.core.uplift.holdout import Holdout
 from stream_app.errors import BadConfig
@@ -85,13 +87,16 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         'nomination_hour = 10\ncapacity = 3\nalert_lifetime = "5d"\nagreement = "0"\nalert_above = 0.25\n'
         'rank_by = "worth"\nact_before = "10d"\nfallen_odds = 0.75\nseed = 7\n'
         'answer_within = "12h"\nsolve_within = 2\n'
+        f'policy = "{tmp_path}/policy.yaml"\n'
         "one_time_priors = { price = 1.0 }\nrepeat_priors = { forgot_shop = 0.5, natural = 0.5 }\n"
         '[[shop.campaigns]]\nname = "双11"\nfirst_day = 2025-11-01\nlast_day = 2025-11-11\nlull_days = 3\n'
         '[shop.holdout]\nshare = 0.2\nexperiment = "spring"\nwindow = "20d"\nplanned = 900\nends = true\n'
         "exempt_worth_above = 99.5\n",
         encoding="utf-8",
     )
+    (tmp_path / "policy.yaml").write_text("contacts: {per_week: 2}\n", encoding="utf-8")
     wanted = Settings(
+        policy=Policy(contacts=Contacts(per_week=2)),
         horizon=30 * DAY_US,
         active_window=90 * DAY_US,
         decide_every=DAY_US * 3 // 2,

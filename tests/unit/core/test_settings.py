@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from stream_app.core.settings import Campaign, Settings
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.settings import Settings
 from stream_app.core.state.vector import MAX_LATENESS_DAYS
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND, SECOND_US
 from stream_app.errors import ContradictorySettings

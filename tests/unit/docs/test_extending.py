@@ -13,10 +13,13 @@ import pytest
 import yaml
 
 from stream_app.cli.commands import COMMANDS, imported
+from stream_app.core.alerts.lifecycle import QUOTA
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import FEATURES
+from stream_app.core.partition.call_rules import RULES
+from stream_app.core.policy.policy import Policy
 from stream_app.core.units import DAY_US
 from stream_app.mapping.files import shipped_mappings
 from stream_app.metrics.index import SERVICES
@@ -37,6 +40,7 @@ RECIPES = [
     "A metric",
     "A figure of the report",
     "A dashboard panel",
+    "A rule of the policy",
     "A command",
 ]
 Places = dict[str, bool]  # place -> whether the entry is there
@@ -195,6 +199,20 @@ def test_every_metric_has_a_row_in_both_languages() -> None:
     names = {one.name for kinds in SERVICES.values() for kind in kinds for one in kind(CollectorRegistry()).described}
     for page in both("docs/reference/metrics"):
         assert [name for name in sorted(names) if f"| `{name}` |" not in text(page)] == []
+
+
+def test_every_rule_of_the_policy_has_its_words() -> None:
+    for reason in (*RULES, QUOTA):
+        places = {
+            **in_toml("stream_app/i18n/locales/LANG/cli.toml", "suppressions")(reason),
+            **in_toml("stream_app/i18n/locales/LANG/dashboards.toml", "names", "suppressions")(reason),
+            **on_pages(*both("docs/how-to/policy"))(reason),
+        }
+        assert lacking(places) == [], reason
+    for section in Policy.__struct_fields__:
+        for field in getattr(getattr(Policy(), section), "__struct_fields__", ()):
+            for page in both("docs/how-to/policy"):
+                assert f"`{section}.{field}`" in text(page) or f"`{field}`" in text(page) or section == "holdout", field
 
 
 def sections() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""MessagePack encoding of a customer's open alert, of the urgent cases that staff have worked on, and of consent."""
+"""MessagePack encoding of a customer's open alert, of urgent cases, of our contacts, and of consent."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import Final, cast
 
 import msgspec
 
+from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.sla import COMPLAINT, LOW_REVIEW, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
+from stream_app.core.policy.policy import MAX_PER_WEEK
 from stream_app.core.state.vector import CASES
 
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
 _ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
-MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
+_HISTORY_BYTES: Final = 3 + 9 * (2 + MAX_PER_WEEK)  # times of 9 bytes
+MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES  # each complaint has two targets
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
@@ -36,7 +39,7 @@ class _MovedCase(_StoredCase, array_like=True, gc=False):
 
 
 class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
-    """Stored form of an alert, without the fields that can be derived. Rank 0 means no alert, only cases."""
+    """Stored form of an alert, without the fields that can be derived. Rank 0: no alert, only cases or contacts."""
 
     alert_id: str  # empty if equal to the result of `lifecycle.alert_id`
     opened_at: int
@@ -71,14 +74,23 @@ class _StoredConsent(_StoredTrial, array_like=True, gc=False):
     consent: int = 0
 
 
+class _StoredWithHistory(_StoredConsent, array_like=True, gc=False):
+    """Stored form for a customer with a history. Others are stored without this field, as before it existed."""
+
+    history: ContactHistory | None = None
+
+
 def encode_alerts(customer: Customer) -> bytes:
-    """Return the encoded alert, urgent cases and consent of a customer, or b"" if there are none."""
-    if customer.alert is None and not customer.cases and not customer.consent:
+    """Return a customer's encoded alert, urgent cases, consent and history, or b"" if there are none."""
+    consent, history = customer.consent, customer.history
+    if customer.alert is None and not customer.cases and not consent and history is None:
         return b""
     cases = [_stored_case(customer.name, key, one) for key, one in customer.cases.items()]
     stored = _stored(customer.alert, cases)
-    if customer.consent:
-        stored = _StoredConsent(**msgspec.structs.asdict(stored), consent=customer.consent)
+    if history is not None:
+        stored = _StoredWithHistory(**msgspec.structs.asdict(stored), consent=consent, history=history)
+    elif consent:
+        stored = _StoredConsent(**msgspec.structs.asdict(stored), consent=consent)
     return msgspec.msgpack.encode(stored)
 
 
@@ -118,11 +130,12 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
     return _StoredTrial(**msgspec.structs.asdict(stored), arm=one.arm) if one.arm else stored
 
 
-def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], int]:
-    """Return a customer's alert, cases and consent. Raise msgspec.MsgspecError or IndexError if malformed."""
-    one = msgspec.msgpack.decode(packed, type=_StoredConsent)
-    cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
-    return _alert(name, one) if one.rank else None, cases, one.consent
+def decode_alerts(customer: Customer, packed: bytes) -> None:
+    """Set a customer's alert, cases, consent and history. Raise msgspec.MsgspecError or IndexError if malformed."""
+    one, name = msgspec.msgpack.decode(packed, type=_StoredWithHistory), customer.name
+    customer.cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
+    customer.alert = _alert(name, one) if one.rank else None
+    customer.consent, customer.history = one.consent, one.history
 
 
 def _case(name: str, one: _MovedCase) -> UrgentCase:

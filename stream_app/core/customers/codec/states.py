@@ -9,7 +9,7 @@ Many customers are encoded at once, column by column. Layout of a value (numbers
     counters           nonzero counters (counters.py)
     decisions          27 bytes per unlabelled decision (decisions.py)
     features           of decisions not made on the current state: a bitmap, then the features that differ
-    alert              MessagePack, if an alert is open, an urgent case has staff work, or there is consent (alerts.py)
+    alert              MessagePack, if there is an open alert, an urgent case, consent or a history (alerts.py)
     checksum           xxh32 of everything before it
 
 Other releases may have different slots, counters, features or experts. CODEC_SCHEMA is a hash of their names. It is
@@ -27,9 +27,7 @@ import msgspec
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.ranking import Ranking, Ranks
-from stream_app.core.alerts.sla import CaseKey, UrgentCase
 from stream_app.core.arrays import Bools, Ints
 from stream_app.core.customers.codec.alerts import MAX_BYTES as MAX_ALERT_BYTES, decode_alerts, encode_alerts
 from stream_app.core.customers.codec.counters import (
@@ -185,7 +183,7 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
             due=due[place],
         )
         if alerts[place]:
-            customer.alert, customer.cases, customer.consent = _alerts(name, alerts[place])
+            _set_alerts(customer, alerts[place])
         customers.append(customer)
     return Restored(customers, ranks)
 
@@ -237,8 +235,8 @@ def _decode_ranks(ranked: Bools, reader: Reader) -> Ranks:
     return ranks
 
 
-def _alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], int]:
+def _set_alerts(customer: Customer, packed: bytes) -> None:
     try:
-        return decode_alerts(name, packed)
+        decode_alerts(customer, packed)
     except (msgspec.MsgspecError, IndexError) as error:
-        raise UnusableState(problem=f"that of {name!r} has a malformed alert", remedy=_REMEDY) from error
+        raise UnusableState(problem=f"that of {customer.name!r} has a malformed alert", remedy=_REMEDY) from error

@@ -13,12 +13,13 @@ from hypothesis import given, strategies as st
 
 from stream_app.core.alerts.call_plan import (
     call_weight,
-    calls_until,
+    days_until,
     places_if_added,
     planned,
     planned_with_holdout,
 )
-from stream_app.core.settings import Campaign, Settings
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US
 from tests.harness.shops import T0
 
@@ -111,7 +112,7 @@ def test_who_is_drawn_depends_neither_on_their_arm_nor_on_the_partitions(
 
 def slots(until: int, **fields: Any) -> int:
     settings = Settings(capacity=2, **fields)
-    return int(calls_until(settings, MONDAY, np.array([until], dtype=np.int64))[0])
+    return 2 * int(days_until(settings, MONDAY, np.array([until], dtype=np.int64))[0])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_days_of_a_campaign_have_no_slots() -> None:
 
 
 def test_nobody_needs_no_slots() -> None:
-    assert calls_until(Settings(), MONDAY, np.array([], dtype=np.int64)).tolist() == []
+    assert days_until(Settings(), MONDAY, np.array([], dtype=np.int64)).tolist() == []
     assert planned([], [], []) == []
 
 

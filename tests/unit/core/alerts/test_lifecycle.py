@@ -16,7 +16,8 @@ from stream_app.core.alerts.ranking import Ranking, top_indices
 from stream_app.core.events.schema import Event
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.quiet_customers import phase_of
-from stream_app.core.settings import Campaign, Settings
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US
 from tests.harness.shops import SHOP, T0, Shell, browsing, logs, order, run_log, trained_model
 

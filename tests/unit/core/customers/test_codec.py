@@ -13,9 +13,10 @@ import pytest
 import xxhash
 from hypothesis import given, strategies as st
 
+from stream_app.core.alerts.contact_history import ContactHistory
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.ranking import Ranking
-from stream_app.core.alerts.sla import COMPLAINT, UNANSWERED, UNSOLVED, UrgentCase, breach_id
+from stream_app.core.alerts.sla import COMPLAINT, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.customers.codec import states
@@ -28,6 +29,7 @@ from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
 from stream_app.core.model.scores import EXPERTS
 from stream_app.core.partition.processor import PartitionProcessor
+from stream_app.core.policy.policy import MAX_PER_WEEK
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTERS, MOST
@@ -198,6 +200,7 @@ def held(customer: Customer) -> tuple[object, ...]:
         customer.fresh,
         customer.due,
         repr(customer.alert),
+        customer.history,
         decisions,
     )
 
@@ -285,13 +288,27 @@ def test_urgent_cases_that_were_worked_on_come_back_with_an_alert_and_without() 
     assert (back.cases, back.alert) == (customer.cases, customer.alert)
 
 
+def decoded(packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], ContactHistory | None]:
+    customer = Customer("c", 0)
+    decode_alerts(customer, packed)
+    return customer.alert, customer.cases, customer.history
+
+
 def test_an_alert_that_was_stored_before_there_were_cases_is_read() -> None:
     customer = Customer("c", 0)
     customer.alert = an_episode(8.5)
     new = encode_alerts(customer)
     assert new[:2] == b"\xdc\x00"  # an array of more than 15
     old = b"\xdc\x00" + bytes([new[2] - 2]) + new[3:-2]  # without cases and segment, both empty
-    assert decode_alerts("c", old) == decode_alerts("c", new) == (customer.alert, {}, 0)
+    assert decoded(old) == decoded(new) == (customer.alert, {}, None)
+
+
+def test_a_history_comes_back_with_an_alert_and_without() -> None:
+    customer = Customer("c", 0, history=ContactHistory(T0, 0, (T0, T0 + DAY)))
+    assert stored_and_back(customer).history == customer.history
+    customer.alert = an_episode(8.5)
+    back = stored_and_back(customer)
+    assert (back.history, back.alert) == (customer.history, customer.alert)
 
 
 @pytest.mark.parametrize(
@@ -367,6 +384,7 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     for place in range(2 * CASES):
         moved = breach_id("c", (place, COMPLAINT))  # a case that went on when its complaint was opened again
         customer.cases[2**60 + place, COMPLAINT] = UrgentCase(moved, 2**60, **worked, resolved=True)
+    customer.history = ContactHistory(2**60, 2**60, (2**60,) * MAX_PER_WEEK)
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)
 
@@ -474,7 +492,7 @@ def test_an_alert_that_was_stored_before_segments_were_is_read_without_one() -> 
     customer.alert = replace(an_episode(), segment="vip")
     packed = encode_alerts(customer)
     older = msgspec.msgpack.encode(msgspec.msgpack.decode(packed)[:-1])
-    assert [alert and alert.segment for alert, *_ in (decode_alerts("c", packed), decode_alerts("c", older))] == [
+    assert [alert and alert.segment for alert, _, _ in (decoded(packed), decoded(older))] == [
         "vip",
         "",
     ]

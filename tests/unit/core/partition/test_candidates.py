@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from stream_app.core.alerts.contact_history import NO_HISTORY, ContactHistory
 from stream_app.core.alerts.lifecycle import RETURNED, UNEXPLAINED, AlertCandidate, open_alerts
 from stream_app.core.messages.schema import AlertAction, AlertStep
 from stream_app.core.partition.processor import PartitionProcessor
+from stream_app.core.policy.policy import Benefit, Policy, SilenceChance
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM, TREATED, Holdout
@@ -93,6 +95,33 @@ def test_an_alert_is_no_matter_of_the_bar_for_risks() -> None:
 
 def test_a_partition_without_customers_has_no_candidates() -> None:
     assert candidates({}, MONDAY) == []
+
+
+def with_history(history: ContactHistory | None) -> AlertCandidate:
+    """The candidate of a customer who ordered on the first day, a week later."""
+    partition = PartitionProcessor(PLANNED)
+    partition.apply(order("c", T0, amount=10.0), T0)
+    partition.customers["c"].history = history
+    partition.advance(MONDAY + DAY_US)
+    partition.finish(planning_model())
+    (found,) = partition.alerts.candidates.best(MONDAY + DAY_US, planning_model())
+    return found
+
+
+def test_another_call_in_the_same_silence_weighs_less() -> None:
+    first, again = with_history(None), with_history(NO_HISTORY.after_contact(T0 + 1))
+    assert again.rank_value == pytest.approx(first.rank_value * PLANNED.policy.benefit.again)
+    assert again.rank_value < first.rank_value
+    assert with_history(NO_HISTORY.after_contact(T0 - 1)).rank_value == first.rank_value
+
+
+def test_the_chance_to_help_weighs_the_calls() -> None:
+    benefit = Benefit(
+        by_silence=(SilenceChance(8 * DAY_US, 3.0),), by_cause={"forgot_shop": 0.0}, by_channel={"phone": 0.5}
+    )
+    (plain,) = candidates({"c": (0, 10.0)}, MONDAY)
+    (changed,) = candidates({"c": (0, 10.0)}, MONDAY, PLANNED.with_policy(Policy(benefit=benefit)))
+    assert 0.5 * plain.rank_value < changed.rank_value < 1.4 * plain.rank_value  # 3 × .5, less the share of forgot_shop
 
 
 # --- the holdout ------------------------------------------------------------------------------------------------------

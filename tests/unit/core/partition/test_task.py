@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from stream_app.core.alerts.contact_history import COOLDOWN
+from stream_app.core.alerts.lifecycle import EXPIRED
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import ContactAction
@@ -33,6 +35,7 @@ from stream_app.core.partition.outbox import closed_alerts, labelled, opening, u
 from stream_app.core.partition.progress import Hold, Summary
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
+from stream_app.core.policy.policy import Benefit, Capacity, Cases, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTER, contacts_per_week
 from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
@@ -81,6 +84,7 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
             assert (customer.due, customer.fresh, customer.consent) == (known.due, known.fresh, known.consent)
             assert waits_of(customer) == waits_of(known)
             assert (customer.alert is None) == (known.alert is None)
+            assert customer.history == known.history
     # 2. Labels, with the probabilities that were given.
     told = {}
     for outgoing in system.sent_to("labelled"):
@@ -193,6 +197,25 @@ def test_calls_are_planned_the_same_across_crashes_once_hazards_are_learned(rank
         assert one.lost_probability is not None
         assert one.act_by is not None
         assert one.act_by >= one.opened_at
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_a_policy_is_kept_the_same_across_crashes(partitions: int) -> None:
+    policy = Policy(
+        capacity=Capacity(per_day=3, reserve=1, one_time=1),
+        cases=Cases(expire_after=3 * DAY_US, cooldown=2 * DAY_US),
+        benefit=Benefit(by_cause={"price": 0.5}),
+    )
+    shop = msgspec.structs.replace(PLANNED, rank_by="reach").with_policy(policy)
+    events = as_read(busy_log(1))
+    replay = replayed(events, shop, partitions)
+    assert {one.reason for one in replay.outcome.closed} >= {EXPIRED}
+    assert replay.outcome.suppressed[COOLDOWN]
+    system = MemorySystem(publish(events, shop, partitions), shop, 1, Limits(events=3, decisions=5), 0.05).run()
+    assert_same(system, replay)
+    opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
+    assert opened
+    assert {one.policy for one in opened} == {policy.version}
 
 
 HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring"))

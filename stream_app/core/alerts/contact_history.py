@@ -1,0 +1,69 @@
+"""Our recent contacts with a customer and the end of their last case, which limit further planned calls.
+
+Kept only for customers who had an alert, an urgent alert or an opt-out. The size is bounded, and the values do not
+depend on the order in which they are recorded within a week.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from stream_app.core.policy.policy import MAX_PER_WEEK
+from stream_app.core.settings import Settings
+from stream_app.core.units import DAY_US
+
+WEEK_US: Final = 7 * DAY_US
+COOLDOWN: Final = "cooldown"
+CONTACT_LIMIT: Final = "contact_limit"
+OPT_OUT: Final = "opted_out"
+
+
+class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What limits further planned calls to a customer.
+
+    Attributes:
+        ended_at: end of the last case, microseconds; 0: none.
+        opted_out_at: time when the customer last unsubscribed, microseconds; 0: never.
+        contacts: times of the contacts in the week up to the latest one, at most MAX_PER_WEEK, rising, microseconds.
+    """
+
+    ended_at: int = 0
+    opted_out_at: int = 0
+    contacts: tuple[int, ...] = ()
+
+    def after_contact(self, at: int) -> ContactHistory:
+        """Return the history with a contact added.
+
+        >>> NO_HISTORY.after_contact(9 * DAY_US).after_contact(DAY_US).after_contact(8 * DAY_US).contacts
+        (691200000000, 777600000000)
+        """
+        times = sorted({*self.contacts, at})
+        recent = tuple(one for one in times if one > times[-1] - WEEK_US)
+        return msgspec.structs.replace(self, contacts=recent[-MAX_PER_WEEK:])
+
+    def after_case(self, at: int) -> ContactHistory:
+        """Return the history with the end of a case added."""
+        return msgspec.structs.replace(self, ended_at=max(self.ended_at, at))
+
+    def after_opt_out(self, at: int) -> ContactHistory:
+        """Return the history with an opt-out added."""
+        return msgspec.structs.replace(self, opted_out_at=max(self.opted_out_at, at))
+
+    def has_contact_since(self, at: int) -> bool:
+        """Return whether the customer was contacted after a time."""
+        return bool(self.contacts) and self.contacts[-1] > at
+
+    def obstacle(self, at: int, settings: Settings) -> str:
+        """Return the rule that forbids a planned call at a time, or "" if there is none."""
+        limits = settings.policy.contacts
+        if self.opted_out_at and at - self.opted_out_at < limits.rest_after_opt_out:
+            return OPT_OUT
+        if self.ended_at and at - self.ended_at < settings.cooldown:
+            return COOLDOWN
+        recent = sum(one > at - WEEK_US for one in self.contacts)
+        return CONTACT_LIMIT if recent >= limits.per_week else ""
+
+
+NO_HISTORY: Final = ContactHistory()
