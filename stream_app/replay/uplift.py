@@ -45,7 +45,7 @@ def subjects(outcome: Outcome, window: int) -> list[Subject]:
         if alert.candidate.arm
     ]
     places = {outcome.columns.customer_index(one.customer): one.customer for one in drawn}
-    orders = zip(outcome.order_customers, outcome.order_at, outcome.order_amounts, strict=True)
+    orders = zip(*(column.tolist() for column in outcome.money.orders()), strict=True)
     return with_orders(drawn, ((places[place], at, amount) for place, at, amount in orders if place in places), window)
 
 
