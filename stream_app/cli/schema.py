@@ -13,7 +13,7 @@ def schema(
     of: Annotated[str, typer.Argument(metavar="[OF]", help="events, alerts or webhook.")] = "events",
     form: Annotated[str, typer.Option("--format", help="json-schema or asyncapi.")] = "json-schema",
 ) -> None:
-    """Print the schema of the events, of the alerts on Kafka, or of a webhook's body.
+    """Print the schema of events, alerts or webhooks.
 
     The AsyncAPI document contains events and alerts.
     """
