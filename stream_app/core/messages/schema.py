@@ -73,6 +73,9 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     explanation: Explanation = Explanation()
     lost_probability: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
     act_by: Micros = 0
+    expected_value: Number = 0.0
+    next_order_from: Micros = 0
+    next_order_to: Micros = 0
 
 
 class AlertOpening(msgspec.Struct, frozen=True):

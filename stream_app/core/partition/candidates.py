@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from stream_app.core.alerts.call_plan import call_weight, calls_until, planned
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.ranking import top_indices
-from stream_app.core.arrays import Floats
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
@@ -66,11 +67,13 @@ class CandidateSelection:
         on_time = act_by >= at
         indices, vectors, act_by = indices[on_time], vectors[on_time], act_by[on_time]
         view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
-        lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
+        lost, worth = model.lost_probability(view.recency, risk[indices]), np.maximum(monthly_worth(view), 0.0)
         weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
         usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
         owners = [customers[index] for index in indices]
         names = [one.name for one in owners]
+        rows = planned(calls_until(settings, at, act_by).tolist(), weight.tolist(), names)
+        value, begin, end = prospects(model, settings, view.rows(np.array(rows, dtype=np.int64)), risk[indices[rows]])
         return [
             replace(
                 self._undescribed(owners[row], at),
@@ -81,8 +84,11 @@ class CandidateSelection:
                 usual_gap_days=float(usual_gap[row]),
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
+                expected_value=float(value[place]),
+                next_order_from=int(begin[place]),
+                next_order_to=int(end[place]),
             )
-            for row in planned(calls_until(settings, at, act_by).tolist(), weight.tolist(), names)
+            for place, row in enumerate(rows)
         ]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
@@ -114,6 +120,36 @@ class CandidateSelection:
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
+
+
+class Prospects(NamedTuple):
+    """What customers are expected to do. One item per customer.
+
+    Attributes:
+        value: what they are expected to bring within the horizon, net of returns and by the shop's margin.
+        begin: beginning of the interval that holds their next order with a probability of 80 %, microseconds.
+        end: its end; 0: open.
+    """
+
+    value: Floats
+    begin: Ints
+    end: Ints
+
+
+def prospects(model: Model, settings: Settings, view: StateFrame, risk: Floats) -> Prospects:
+    """Return what customers are expected to do.
+
+    Args:
+        model: the current model, if calls are planned.
+        settings: of the shop.
+        view: states of n customers.
+        risk: their churn probabilities.
+    """
+    first, last = model.next_order_days(view.recency, risk)
+    at = np.round(view.now * DAY_US).astype(np.int64)
+    begin, end = (at + np.where(np.isinf(days), 0.0, days).astype(np.int64) * DAY_US for days in (first, last))
+    value = settings.margin * model.expected_value(view, risk)
+    return Prospects(value, begin, np.where(np.isinf(last), 0, end))
 
 
 def monthly_worth(view: StateFrame) -> Floats:
