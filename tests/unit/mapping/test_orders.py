@@ -9,9 +9,7 @@ from stream_app.mapping.orders import OrderLines
 
 
 def line(amount: float | None) -> Complaint:
-    return Complaint(
-        event_id="C1", customer_id="c", occurred_at=EPOCH, form=ComplaintForm.CANCELLATION, amount=amount
-    )
+    return Complaint(event_id="C1", customer_id="c", occurred_at=EPOCH, form=ComplaintForm.CANCELLATION, amount=amount)
 
 
 def test_the_amounts_of_a_cancellation_are_summed() -> None:
