@@ -5,7 +5,7 @@ It is a number of order days times a value per order day.
 The number of order days is the geometric mean of two estimates. With the probability p of no order, the churn model
 expects -log(p) orders if they are a Poisson process. The customer's own pace, of `repeats` order days after the first
 one in `age` days, expects horizon (repeats + 1/2) / (age + horizon) if the customer returns, which has the probability
-1 - p. Each corrects the other where it is extreme: the own pace ignores silence, and -log(p) barely tells apart
+1 - p. Each corrects the other where it is extreme: the own pace ignores silence, and -log(p) hardly differs among
 customers who order often.
 
 The value per order day is the customer's own mean, shrunk towards the shop's typical order as if two more order days
