@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import warnings
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,7 +80,7 @@ def lifetimes_predictions(ledger: Ledger, day: Floats, horizon: float) -> Rival 
     lifetimes = importlib.import_module("lifetimes")
     transactions, customers = _Transactions(ledger), np.unique(ledger.customer)
     raw, fits, failures, fitted = np.full(len(day), np.nan), 0, 0, None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # failed fits print their optimizer's state
         warnings.simplefilter("ignore")
         for moment in np.arange(np.floor(ledger.start) + REFIT_DAYS, ledger.end + 1.0, REFIT_DAYS):
             fits += 1
