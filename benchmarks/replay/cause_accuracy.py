@@ -50,6 +50,14 @@ class BaselineModel:
         """Raise NotImplementedError, since no calls are planned."""
         raise NotImplementedError
 
+    def expected_value(self, view: StateFrame, churn_probability: Floats) -> Floats:
+        """Raise NotImplementedError, like `lost_probability`."""
+        raise NotImplementedError
+
+    def next_order_days(self, silent_days: Floats, churn_probability: Floats) -> tuple[Floats, Floats]:
+        """Raise NotImplementedError, like `lost_probability`."""
+        raise NotImplementedError
+
     def score(self, view: StateFrame) -> Floats:
         """Return probabilities of churn."""
         return probability_of(bg_nbd_log_odds(view))

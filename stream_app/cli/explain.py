@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
 import typer
 from rich.cells import set_cell_size
 
@@ -20,8 +21,9 @@ from stream_app.core.durations import format_duration
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.model.scores import MODEL_SOURCE
-from stream_app.core.partition.candidates import monthly_worth
+from stream_app.core.partition.candidates import monthly_worth, prospects
 from stream_app.core.partition.explainer import Explainer
+from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import Shops
 from stream_app.core.state.complaint_kinds import unclassified
 from stream_app.core.state.profile import CustomerProfile
@@ -69,17 +71,19 @@ class Case(NamedTuple):
     probability: float | None  # latest churn probability
     band: str | None  # its risk band
     worth: float  # per month
+    alert: AlertOpened  # as if an alert opened now
 
 
 async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator) -> Case:
     stored = await stored_customer(stores, config, name)
     stream_time = stored.summary.stream_time
     at = from_micros(stream_time) if stream_time > 0 else datetime.now(UTC)
-    explainer = Explainer(config.shop.settings(), unclassified)
+    shop = config.shop.settings()
+    explainer = Explainer(shop, unclassified)
     explainer.shops = Shops(stored.summary.shops)
     profile = explainer.profile(stored.customer, micros(at))
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
-    views = Views(load_playbook(config.delivery.playbook), config.shop.zone, config.delivery.currency)
+    views = Views(load_playbook(config.delivery.playbook), shop.zone, config.delivery.currency, shop.horizon)
     urgent = any(one.note.urgent for one in alerts)
     worth = float(monthly_worth(profile.frame)[0])
     probability = None if math.isnan(stored.score) else stored.score
@@ -100,7 +104,28 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
         urgent=urgent,
         explanation=explainer.explain(profile),
     )
-    return Case(stored, profile, views.view(as_alert, words.lang), alerts, at, probability, band, worth)
+    if shop.plans_calls and probability is not None:
+        as_alert = msgspec.structs.replace(as_alert, **await _prospects(stores, shop, profile, probability, as_alert))
+    return Case(stored, profile, views.view(as_alert, words.lang), alerts, at, probability, band, worth, as_alert)
+
+
+async def _prospects(
+    stores: Stores, shop: Settings, profile: CustomerProfile, probability: float, alert: AlertOpened
+) -> dict[str, Any]:
+    """Return the predictions of the model version in use; empty if there is none yet, or it is no longer stored."""
+    stored = await stores.models.snapshot(alert.version)
+    if stored is None:
+        return {}
+    from stream_app.core.model.snapshot import restore  # its import takes seconds
+
+    model = restore(stored, f"of version {alert.version}")
+    model.track_lost(shop)
+    found = prospects(model, shop, profile.frame, np.array([probability]))
+    return {
+        "expected_value": float(found.value[0]),
+        "next_order_from": from_micros(int(found.begin[0])),
+        "next_order_to": from_micros(int(found.end[0])) if found.end[0] else None,
+    }
 
 
 def content(case: Case) -> dict[str, Any]:
@@ -117,6 +142,7 @@ def content(case: Case) -> dict[str, Any]:
         "last_order_days": round(profile.silent_days, 2) if profile.orders else None,
         "usual_gap_days": round(profile.usual_gap_days, 2) if profile.repeats else None,
         "monthly_worth": round(case.worth, 2),
+        **_planned(case.alert),
         "causes": [{"name": one.name, "percent": one.percent} for one in view.causes],
         "evidence": list(view.evidence),
         "open_complaint_days": [round(days, 2) for days in profile.open_days],
@@ -138,6 +164,15 @@ def content(case: Case) -> dict[str, Any]:
     }
 
 
+def _planned(alert: AlertOpened) -> dict[str, Any]:
+    """Return the predictions that exist only if calls are planned."""
+    if alert.expected_value is None:
+        return {}
+    times = {"next_order_from": alert.next_order_from, "next_order_to": alert.next_order_to}
+    days = {name: None if at is None else at.isoformat(timespec="seconds") for name, at in times.items()}
+    return {"expected_value": round(alert.expected_value, 2), **days}
+
+
 def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
     """Describe a customer in words, one line per entry."""
     zone, customer, profile, view = ZoneInfo(config.shop.zone), case.stored.customer, case.profile, case.view
@@ -154,6 +189,7 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
         ("usual_gap", [say("gap", days=Number(profile.usual_gap_days)) if profile.repeats else say("no_gap")]),
         ("orders", [words.number(profile.orders)]),
         ("worth", [say("monthly", worth=view.worth)] if view.worth else []),
+        *_expected(view, say),
         ("causes", [f"{one.name} {one.percent}%" for one in view.causes]),
         ("evidence", view.evidence),
         ("complaints", [say("complaint", days=Number(days)) for days in profile.open_days]),
@@ -170,6 +206,16 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
         entries.append(("next", [local_time(from_micros(customer.due), zone)]))
     title = say("title", customer=customer.name, time=local_time(case.at, zone))
     return [title, *(line for name, values in entries for line in _lines(say(name), values or [say("none")]))]
+
+
+def _expected(view: AlertView, say: Callable[..., str]) -> list[tuple[str, Sequence[str]]]:
+    """Return the lines of the predictions that exist only if calls are planned."""
+    if not view.next_order_from:
+        return []
+    value = [say("expects", value=view.expected, days=Number(view.horizon_days))] if view.expected else []
+    key = "between" if view.next_order_to else "not_before"
+    order = say(key, begin=view.next_order_from, end=view.next_order_to)
+    return [("expected", value), ("next_order", [order])]
 
 
 def _alert(one: OpenAlert, zone: ZoneInfo, say: Callable[..., str]) -> str:

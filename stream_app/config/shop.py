@@ -129,6 +129,11 @@ class Shop(Section):
         " the most revenue or people in time.",
         "选取外呼客户的方式：risk 取风险最高者；worth、reach 规划外呼，使及时触达的金额或人数最多",
     )
+    margin: float = _rule(
+        "margin",
+        "Share of revenue that is profit, above 0 and at most 1. The expected value is multiplied by it.",
+        "毛利率，大于 0，不超过 1；预期价值按此折算",
+    )
     act_before: ShopSpan = _rule(
         "act_before",
         "How long before a customer counts as lost a call must come, if calls are planned. 0: a quarter of lost_after.",

@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     alert_above: float = 0.5  # both scores must exceed this probability
     # risk: the highest churn probabilities; worth, reach: a plan of calls by revenue or people that they reach in time
     rank_by: str = "risk"
+    margin: float = 1.0  # share of revenue that is profit; applies to the expected value
     act_before: int = 0  # how long before a customer would be lost a call must come; 0: a quarter of lost_after
     fallen_odds: float = 0.5  # an alert closes when the odds fall below this share of the odds at which it opened
     answer_within: int = DAY_US  # an unanswered complaint older than this opens an urgent alert; 0: never
@@ -92,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("order_action", f"is {self.order_action!r}", "Use placed or paid.")
         if not 0.0 <= self.alert_above < 1.0:
             refuse("alert_above", "is not a probability below 1", "Use a value from 0 to less than 1.")
+        if not 0.0 < self.margin <= 1.0:
+            refuse("margin", "is not a share above 0", "Use a value above 0, and at most 1.")
         if self.rank_by not in ("risk", "worth", "reach"):
             refuse("rank_by", f"is {self.rank_by!r}", "Use risk, worth or reach.")
         if self.act_before >= self.lost_after_or_default:

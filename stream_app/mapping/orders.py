@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_app.core.events.schema import Event, Order
+from stream_app.core.events.schema import Complaint, Event, Order
 
 _OF_THE_FIRST: Final = frozenset({"event_id", "customer_id", "occurred_at", "shop_id", "action", "form"})
 _SUMMED: Final = ("amount", "discount", "items")
+_SUMMED_OF_COMPLAINTS: Final = ("amount",)
 
 
 class OrderLines:
@@ -33,8 +34,8 @@ class OrderLines:
 
     def __init__(self, first: Event) -> None:
         self._first, self._earliest, self._count = first, first.occurred_at, 1
-        is_order = isinstance(first, Order)
-        self._sums: dict[str, Any] = {name: getattr(first, name) for name in _SUMMED if is_order}
+        summed = _SUMMED if isinstance(first, Order) else _SUMMED_OF_COMPLAINTS if isinstance(first, Complaint) else ()
+        self._sums: dict[str, Any] = {name: getattr(first, name) for name in summed}
         # A field missing from the first line stays empty: either all lines lack it, or they disagree.
         skip = _OF_THE_FIRST.union(self._sums)
         named = ((name, getattr(first, name)) for name in first.__struct_fields__ if name not in skip)
@@ -59,7 +60,7 @@ class OrderLines:
     def event(self) -> Event:
         """Return the merged event."""
         sums = self._sums
-        if sums and sums["items"] is None:
+        if "items" in sums and sums["items"] is None:
             sums = {**sums, "items": self._count}
         return msgspec.structs.replace(self._first, occurred_at=self._earliest, **sums, **self._disagreed)
 

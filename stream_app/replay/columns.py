@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -17,6 +19,7 @@ from stream_app.core.state.frame import StateFrame
 from stream_app.replay.results import OPEN, Decisions
 
 Number = TypeVar("Number", bound=np.generic)
+PLANNED: Final = ("lost_probability", "expected_value")
 _FLOATS: Final = ("probability", "recency_days", "order_days", "money", "monthly_worth", "usual_gap_days")
 
 
@@ -42,11 +45,18 @@ class DecisionColumns:
         scores: Scores,
         view: StateFrame,
         lost_after_days: float,
-        lost_probability: Floats | None = None,
+        planned: Mapping[str, Floats] = MappingProxyType({}),
     ) -> None:
-        """Append the decisions of one step, ordered by (decided_at, customer), and assign them numbers."""
-        if lost_probability is not None:
-            self._append({"lost_probability": lost_probability})
+        """Append the decisions of one step, ordered by (decided_at, customer), and assign them numbers.
+
+        Args:
+            decisions: the decisions.
+            scores: one row per decision.
+            view: one row per decision.
+            lost_after_days: as in the settings.
+            planned: columns of PLANNED, if calls are planned.
+        """
+        self._append(dict(planned))
         for index, pending in enumerate(decisions, start=self._count):
             pending.index = index
         self._count += len(decisions)
@@ -98,9 +108,7 @@ class DecisionColumns:
             experts=experts,
             stage=self._column("stage", np.int8),
             **{name: self._column(name, np.float64) for name in _FLOATS},
-            lost_probability=self._column("lost_probability", np.float64)
-            if "lost_probability" in self._chunks
-            else None,
+            **{name: self._column(name, np.float64) for name in PLANNED if name in self._chunks},
         )
 
     def _append(self, columns: dict[str, npt.NDArray[Any]]) -> None:

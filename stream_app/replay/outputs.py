@@ -17,7 +17,7 @@ from stream_app.core.arrays import Ints
 from stream_app.core.units import DAY_US, SECOND_US, from_micros
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
-LOST_COLUMN: Final = "lost_probability"  # last column, only if calls are planned
+PLANNED_COLUMNS: Final = ("lost_probability", "expected_value")  # the last ones, only if calls are planned
 PREDICTION_COLUMNS: Final = (
     "customer_id",
     "decided_at",
@@ -41,10 +41,12 @@ def instant(at: int) -> str:
 
 def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
     """Yield blocks of rows of predictions.csv as text. Rows without a label have empty `label` and `matured_at`."""
-    order, lost = decisions.in_order(np.arange(len(decisions.label))), decisions.lost_probability
+    order = decisions.in_order(np.arange(len(decisions.label)))
+    lost, value = decisions.lost_probability, decisions.expected_value
     for start in range(0, len(order), _ROWS):
         rows = order[start : start + _ROWS]
         planned = [] if lost is None else [[f"{one:.6f}" for one in lost[rows].tolist()]]
+        planned += [] if value is None else [[f"{one:.2f}" for one in value[rows].tolist()]]
         yield list(
             zip(
                 [decisions.customers[index] for index in decisions.customer[rows].tolist()],
@@ -77,7 +79,7 @@ def write_predictions(decisions: Decisions, path: Path) -> None:
         return
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*PREDICTION_COLUMNS, *([] if decisions.lost_probability is None else [LOST_COLUMN])])
+        writer.writerow([*PREDICTION_COLUMNS, *(() if decisions.lost_probability is None else PLANNED_COLUMNS)])
         for rows in prediction_rows(decisions):
             writer.writerows(rows)
 
@@ -98,7 +100,9 @@ def _write_parquet(decisions: Decisions, path: Path) -> None:
         "model_version": pa.array(decisions.version[order]),
     }
     if decisions.lost_probability is not None:
-        columns[LOST_COLUMN] = decisions.lost_probability[order]
+        columns["lost_probability"] = decisions.lost_probability[order]
+    if decisions.expected_value is not None:
+        columns["expected_value"] = decisions.expected_value[order]
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
@@ -151,7 +155,13 @@ def _urgent(breach: SlaBreach) -> dict[str, Any]:
 
 def _details(candidate: AlertCandidate) -> dict[str, Any]:
     explanation = candidate.explanation
-    planned = {"lost_probability": round(candidate.lost_probability, 6), "act_by": instant(candidate.act_by)}
+    planned = {
+        "lost_probability": round(candidate.lost_probability, 6),
+        "act_by": instant(candidate.act_by),
+        "expected_value": round(candidate.expected_value, 2),
+        "next_order_from": instant(candidate.next_order_from),
+        "next_order_to": instant(candidate.next_order_to) if candidate.next_order_to else None,
+    }
     return {
         "probability": round(candidate.probability, 6),
         "monthly_worth": round(candidate.monthly_worth, 2),

@@ -45,6 +45,7 @@ class Decisions:
     usual_gap_days: Floats  # mean gap between order days, NaN for one-time buyers
     stage: npt.NDArray[np.int8]  # index into STAGES
     lost_probability: Floats | None = None  # probability of no order until lost_after; None: calls are not planned
+    expected_value: Floats | None = None  # within the horizon; None: calls are not planned
 
     def in_order(self, rows: Ints) -> Ints:
         """Sort row numbers by (decided_at, customer id), which does not depend on the partitions."""

@@ -16,6 +16,7 @@ from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.core.alerts.lifecycle import QUOTA, Alert, AlertCandidate, AlertClosing, allocate
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
+from stream_app.core.arrays import Floats
 from stream_app.core.events.schema import Event
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
@@ -24,6 +25,7 @@ from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.partition.score_batch import Effects
 from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.money import Money
@@ -155,10 +157,8 @@ class Replay:
         outcome = self.outcome
         if effects.scores is not None and effects.view is not None:
             lost_after_days = self.settings.lost_after_or_default / DAY_US
-            scores, lost = effects.scores, None
-            if self.settings.plans_calls:
-                lost = self.churn_model.lost_probability(effects.view.recency, scores.probability)
-            outcome.columns.add(effects.decisions, scores, effects.view, lost_after_days, lost)
+            planned = self._planned(effects.view, effects.scores.probability) if self.settings.plans_calls else {}
+            outcome.columns.add(effects.decisions, effects.scores, effects.view, lost_after_days, planned)
         self._matured += effects.matured
         self._cohorts.record_decisions(effects.decisions)
         self._cohorts.record_returns(effects.returned)
@@ -166,6 +166,13 @@ class Replay:
         outcome.closed += effects.closed
         outcome.breaches += effects.breaches
         outcome.ended += effects.ended
+
+    def _planned(self, view: StateFrame, probability: Floats) -> dict[str, Floats]:
+        """Return the columns of `columns.PLANNED`."""
+        return {
+            "lost_probability": self.churn_model.lost_probability(view.recency, probability),
+            "expected_value": self.settings.margin * self.churn_model.expected_value(view, probability),
+        }
 
     def _learn(self, moment: int) -> None:
         """Learn from the matured decisions."""

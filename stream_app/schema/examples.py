@@ -50,6 +50,7 @@ _FULL: Final[dict[str, Event]] = {
             **_WHO, "event_id": "q-1", "occurred_at": "2026-11-16T09:12:00+08:00", "form": ComplaintForm.COMPLAINT,
             "action": ComplaintAction.OPENED, "complaint_id": "t-9", "order_id": "2026-000881", "category": "logistics",
             "text": "包裹晚到了一天", "rating": 2.0, "channel": "chat", "staff": "wang", "product_id": "p-77",
+            "amount": 12.0,
         },
         Complaint,
     ),

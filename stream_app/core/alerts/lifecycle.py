@@ -50,6 +50,9 @@ class AlertCandidate:
     explanation: Explanation = UNEXPLAINED
     lost_probability: float = 0.0  # only if calls are planned
     act_by: int = 0  # latest time of a call, microseconds; 0: calls are not planned
+    expected_value: float = 0.0  # within the horizon; like all of the following, only if calls are planned
+    next_order_from: int = 0  # beginning of the interval of the next order, microseconds
+    next_order_to: int = 0  # its end; 0: open
     arm: str = NO_ARM  # of the holdout experiment
 
 
@@ -90,7 +93,7 @@ class Alert:
     def without_explanation(self) -> Alert:
         """Return a copy of the alert as it is stored, keeping the most likely cause and the segment.
 
-        Like the explanation, the lost probability and the latest time of a call are needed only when the alert opens.
+        Like the explanation, what is predicted about the customer is needed only when the alert opens.
         """
         return replace(
             self,
@@ -98,7 +101,14 @@ class Alert:
             segment=self.opening_segment,
             policy="",
             candidate=replace(
-                self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED, lost_probability=0.0, act_by=0
+                self.candidate,
+                shop_id=DEFAULT_SHOP,
+                explanation=UNEXPLAINED,
+                lost_probability=0.0,
+                act_by=0,
+                expected_value=0.0,
+                next_order_from=0,
+                next_order_to=0,
             ),
         )
 

@@ -190,6 +190,7 @@ class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
     channel: Name | None = None
     staff: Name | None = None
     product_id: Name | None = None
+    amount: Money | None = None
 
 
 class Contact(_Event, tag="contact", kw_only=True, frozen=True, gc=False):

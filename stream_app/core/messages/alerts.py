@@ -27,6 +27,11 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         urgent: whether a complaint missed its service target; such alerts are delivered at once, regardless of risk.
         lost_probability: probability that the customer is lost, if calls are planned.
         act_by: latest time to contact the customer, if calls are planned.
+        expected_value: what the customer is expected to bring within the horizon, net of returns and by the shop's
+            margin, if calls are planned.
+        next_order_from: beginning of the interval that holds the next order with a probability of 80 %, if calls are
+            planned.
+        next_order_to: its end; missing if it is open, because the customer may well not return.
         experiment: name of the holdout experiment in which the customer was drawn to be called; empty: none.
         policy: version of the contact policy, if calls are planned.
     """
@@ -47,6 +52,9 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     explanation: Explanation = Explanation()
     lost_probability: Probability | None = None
     act_by: Instant | None = None
+    expected_value: Number | None = None
+    next_order_from: Instant | None = None
+    next_order_to: Instant | None = None
     experiment: Name = ""
     policy: Key = ""
 

@@ -74,6 +74,9 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     lost_probability: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
     act_by: Micros = 0
     arm: Name = ""
+    expected_value: Number = 0.0
+    next_order_from: Micros = 0
+    next_order_to: Micros = 0
 
 
 class AlertOpening(msgspec.Struct, frozen=True):

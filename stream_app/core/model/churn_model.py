@@ -9,7 +9,7 @@ its next version.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import Drift, DriftWatch
 from stream_app.core.model.ensemble import Ensemble
+from stream_app.core.model.expected_value import TypicalOrder, expected_value
 from stream_app.core.model.experts.baselines import BgNbdExpert, RecencyExpert
 from stream_app.core.model.experts.binned import BinnedExpert
 from stream_app.core.model.experts.expert import Expert, Rows, probability_of
@@ -27,12 +28,14 @@ from stream_app.core.model.experts.river_models import RiverBaselineExpert, Tree
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import CHURNED, Matured, repeated
 from stream_app.core.model.lost_probability import LostModel, StepCounts, StepGrid
+from stream_app.core.model.next_order import next_order_days
 from stream_app.core.model.nowcast import Nowcast
 from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Scores
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
 
+_ModelT = TypeVar("_ModelT")
 ENOUGH: Final = 100  # number of labels of each class needed before the model replaces the prior
 
 
@@ -63,6 +66,7 @@ class ChurnModel:
         self._nowcast = Nowcast(span)
         self._drift = DriftWatch()
         self.lost: LostModel | None = None  # only if calls are planned
+        self.typical_order: TypicalOrder | None = None  # as well
         self.version = 0
         self.churned = self.retained = 0
         self.importances = dict.fromkeys(NAMES, 0.0)
@@ -132,15 +136,23 @@ class ChurnModel:
 
     def lost_probability(self, silent_days: Floats, churn_probability: Floats) -> Floats:
         """See Model. Call `track_lost` first."""
-        if self.lost is None:
-            raise ValueError("the model does not learn the probability that customers are lost")
-        return self.lost.probability(silent_days, churn_probability)
+        return _tracked(self.lost).probability(silent_days, churn_probability)
+
+    def expected_value(self, view: StateFrame, churn_probability: Floats) -> Floats:
+        """See Model."""
+        return expected_value(view, churn_probability, _tracked(self.typical_order))
+
+    def next_order_days(self, silent_days: Floats, churn_probability: Floats) -> tuple[Floats, Floats]:
+        """See Model. Call `track_lost` first."""
+        return next_order_days(_tracked(self.lost), silent_days, churn_probability)
 
     def track_lost(self, settings: Settings) -> None:
-        """Start to learn the probability that customers are lost, if calls are planned and the settings are new."""
+        """Start to learn what a plan of calls needs, if calls are planned and the settings are new."""
         grid = StepGrid.of(settings)
         if settings.plans_calls and (self.lost is None or self.lost.grid != grid):
             self.lost = LostModel(grid)
+        if settings.plans_calls and self.typical_order is None:
+            self.typical_order = TypicalOrder()
 
     def record_cohorts(self, cohorts: Cohorts) -> None:
         """Record decisions and returns for the nowcast, which compares expected with observed returns."""
@@ -178,6 +190,8 @@ class ChurnModel:
         for expert in self.experts:
             expert.learn(rows, labels)
         self._weigh_features(rows)
+        if self.typical_order is not None:
+            self.typical_order.learn_day(rows.features, moment)
         self.churned += int((labels == CHURNED).sum())
         self.retained += int((labels != CHURNED).sum())
 
@@ -193,6 +207,12 @@ class ChurnModel:
             moved = np.stack(list(contributions.values()))  # one call for all features is faster
             weights = np.abs(moved - moved.mean(axis=1, keepdims=True)).mean(axis=1)
             self.importances = dict(zip(contributions, weights.tolist(), strict=True))
+
+
+def _tracked(model: _ModelT | None) -> _ModelT:
+    if model is None:
+        raise ValueError("the model does not learn what a plan of calls needs: call `track_lost` first")
+    return model
 
 
 def _rounded(probability: Floats) -> Floats:

@@ -183,18 +183,30 @@ class LostModel:
             silent_days: days since the last order, shape (n,).
             churn_probability: probability of no order within the horizon, shape (n,).
         """
-        step = self.grid.step / DAY_US
-        left = (self.grid.lost_after / DAY_US - silent_days) / step
-        log_odds = _log_odds(churn_probability)
-        hazard = np.zeros(len(left))
-        for lead in range(int(np.ceil(left.max(initial=0.0)))):
-            share = np.clip(left - lead, 0.0, 1.0)
-            log_hazard, columns = self._terms(silent_days / step - 0.5, np.full(len(left), float(lead)), log_odds)
+        left = (self.grid.lost_after / DAY_US - silent_days) / (self.grid.step / DAY_US)
+        hazards = self.hazards(silent_days, churn_probability, int(np.ceil(left.max(initial=0.0))))
+        total = np.zeros(len(left))
+        for lead, hazard in enumerate(hazards):
+            total += np.clip(left - lead, 0.0, 1.0) * hazard
+        return np.exp(-total)
+
+    def hazards(self, silent_days: Floats, churn_probability: Floats, steps: int) -> Floats:
+        """Return the hazards of returning in each of the next steps, shape (steps, n).
+
+        Args:
+            silent_days: days since the last order, shape (n,).
+            churn_probability: probability of no order within the horizon, shape (n,).
+            steps: number of steps.
+        """
+        silence, log_odds = silent_days / (self.grid.step / DAY_US) - 0.5, _log_odds(churn_probability)
+        hazards = np.empty((steps, len(silence)))
+        for lead in range(steps):
+            log_hazard, columns = self._terms(silence, np.full(len(silence), float(lead)), log_odds)
             # One column after the other: a matrix product would give other bits for another number of customers.
             for column, coefficient in zip(columns, self.coefficients, strict=True):
                 log_hazard = log_hazard + column * coefficient
-            hazard += share * _hazard(log_hazard)
-        return np.exp(-hazard)
+            hazards[lead] = _hazard(log_hazard)
+        return hazards
 
     def _fit(self) -> None:
         """Maximize the penalized likelihood by Newton's method."""
@@ -223,7 +235,8 @@ class LostModel:
         """
         per_horizon = self.grid.step / self.grid.horizon
         implied = np.log(np.log1p(np.exp(-log_odds)))  # log of the hazard over the horizon
-        since = (silence + lead + 0.5) * self.grid.step / self.grid.lost_after
+        # Silences beyond `lost_after` are not learned; their hazards continue like those at `lost_after`.
+        since = np.minimum((silence + lead + 0.5) * self.grid.step / self.grid.lost_after, 1.0)
         after = np.log1p(lead * per_horizon)
         columns = [
             np.ones_like(after),

@@ -36,5 +36,11 @@ class Model(Protocol):
     def lost_probability(self, silent_days: Floats, churn_probability: Floats) -> Floats:
         """Return the probabilities that customers are lost, given their silence and probability of churn."""
 
+    def expected_value(self, view: StateFrame, churn_probability: Floats) -> Floats:
+        """Return what customers will bring within the horizon, net of returns."""
+
+    def next_order_days(self, silent_days: Floats, churn_probability: Floats) -> tuple[Floats, Floats]:
+        """Return the days until the beginning and the end (infinity: open) of the intervals of the next orders."""
+
     def score(self, view: StateFrame) -> Floats:
         """Return churn probabilities, using only experts that are cheap enough to run on every event."""

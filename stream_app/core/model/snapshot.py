@@ -31,7 +31,7 @@ from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readab
 from stream_app.errors import UnusableSnapshot
 
 # Increase with every change to the layout or to the attributes of a class in this package; see docs/state-formats.md.
-FORMAT: Final = 3
+FORMAT: Final = 4
 MAGIC: Final = b"churnmdl"
 CODES: Final = frozenset({"<f8"})  # allowed array types, in numpy's notation
 PROBES: Final = 64  # number of rows used for a fingerprint
@@ -53,6 +53,7 @@ ALLOWED: Final = frozenset(
         (f"{_OWN}.experts.baselines", "RecencyExpert"),
         (f"{_OWN}.churn_model", "ChurnModel"),
         (f"{_OWN}.ensemble", "Ensemble"),
+        (f"{_OWN}.expected_value", "TypicalOrder"),
         (f"{_OWN}.lost_probability", "LostModel"),
         (f"{_OWN}.lost_probability", "StepGrid"),
         (f"{_OWN}.nowcast", "Nowcast"),
@@ -176,6 +177,8 @@ def fingerprint(churn_model: ChurnModel) -> str:
     columns = [log_odds, probability[:, None]]
     if churn_model.lost is not None:
         columns.append(churn_model.lost.probability(rng.uniform(0.0, 200.0, PROBES), probability)[:, None])
+    if churn_model.typical_order is not None:
+        columns.append(np.full((PROBES, 1), churn_model.typical_order.amount))
     predictions = np.round(np.concatenate(columns, axis=1), 9) + 0.0  # no negative zero
     counts = f"{churn_model.version} {churn_model.churned} {churn_model.retained}".encode()
     return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(predictions, dtype="<f8").tobytes() + counts)

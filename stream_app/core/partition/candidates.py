@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class CandidateSelection:
         if not settings.opens_alerts(at):
             self.rules.suppressed[CAMPAIGN] += len(in_time)
             return []
-        lost, worth = model.lost_probability(view.recency, risk[indices]), monthly_worth(view)
+        lost, worth = model.lost_probability(view.recency, risk[indices]), np.maximum(monthly_worth(view), 0.0)
         callable_customers = [customers[index] for index in indices[in_time]]
         allowed, factors = self.rules.apply(callable_customers, view.recency[in_time], (lost * worth)[in_time], at)
         weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
@@ -93,7 +94,9 @@ class CandidateSelection:
         held_out = [arm == HELD_OUT for arm in arms]
         jobs = Jobs(act_by[rows], weight[rows], names, np.isnan(usual_gap[rows]), held_out)
         plan, others = plan_calls(settings, at, jobs)
-        chosen = [*plan, *others]
+        chosen = np.array([*plan, *others], dtype=np.int64)
+        picked = rows[chosen]
+        value, begin, end = prospects(model, settings, view.rows(picked), risk[indices[picked]])
         return [
             replace(
                 self._undescribed(owners[place], at),
@@ -104,9 +107,12 @@ class CandidateSelection:
                 usual_gap_days=float(usual_gap[row]),
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
+                expected_value=float(value[number]),
+                next_order_from=int(begin[number]),
+                next_order_to=int(end[number]),
                 arm=arms[place],
             )
-            for place, row in zip(chosen, rows[chosen], strict=True)
+            for number, (place, row) in enumerate(zip(chosen.tolist(), picked.tolist(), strict=True))
         ]
 
     def _arms(self, names: Sequence[str], rows: Ints, worth: Floats, view: StateFrame) -> list[str]:
@@ -146,6 +152,36 @@ class CandidateSelection:
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
+
+
+class Prospects(NamedTuple):
+    """What customers are expected to do. One item per customer.
+
+    Attributes:
+        value: what they are expected to bring within the horizon, net of returns and by the shop's margin.
+        begin: beginning of the interval that holds their next order with a probability of 80 %, microseconds.
+        end: its end; 0: open.
+    """
+
+    value: Floats
+    begin: Ints
+    end: Ints
+
+
+def prospects(model: Model, settings: Settings, view: StateFrame, risk: Floats) -> Prospects:
+    """Return what customers are expected to do.
+
+    Args:
+        model: the current model, if calls are planned.
+        settings: of the shop.
+        view: states of n customers.
+        risk: their churn probabilities.
+    """
+    first, last = model.next_order_days(view.recency, risk)
+    at = np.round(view.now * DAY_US).astype(np.int64)
+    begin, end = (at + np.where(np.isinf(days), 0.0, days).astype(np.int64) * DAY_US for days in (first, last))
+    value = settings.margin * model.expected_value(view, risk)
+    return Prospects(value, begin, np.where(np.isinf(last), 0, end))
 
 
 def ordinary_silence(usual_gap_days: Floats, settings: Settings) -> Floats:

@@ -195,6 +195,9 @@ def _opened(
         explanation=record.explanation,
         lost_probability=record.lost_probability if record.act_by else None,
         act_by=from_micros(record.act_by) if record.act_by else None,
+        expected_value=record.expected_value if record.act_by else None,
+        next_order_from=from_micros(record.next_order_from) if record.next_order_from else None,
+        next_order_to=from_micros(record.next_order_to) if record.next_order_to else None,
         policy=policy,
     )
 
@@ -269,6 +272,9 @@ def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
         explanation=candidate.explanation,
         lost_probability=candidate.lost_probability,
         act_by=candidate.act_by,
+        expected_value=sendable(candidate.expected_value),
+        next_order_from=candidate.next_order_from,
+        next_order_to=candidate.next_order_to,
         arm=candidate.arm,
     )
 

@@ -147,7 +147,8 @@ class PartitionProcessor:
         before = ComplaintsBefore.of(customer.vector, self.settings) if step is not None else None
         period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
-        apply_event(customer.vector, event, at, local_day, counts, self._tracked_days)
+        net = self.settings.plans_calls  # otherwise predictions would differ from those of earlier releases
+        apply_event(customer.vector, event, at, local_day, counts, self._tracked_days, net)
         self.explainer.record_event(customer, event, at, counts, self.stream_time)
         if counts or before is not None or customer.counters[PERIOD] != period:
             self.aggregator.population.mark_changed(customer)

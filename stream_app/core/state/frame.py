@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.arrays import Bools, Floats
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.vector import (
     DECAYED,
@@ -54,6 +54,10 @@ class StateFrame:
     def __getitem__(self, name: str) -> Floats:
         """Return the column of a slot."""
         return self.columns[SLOT[name]]
+
+    def rows(self, rows: Ints) -> StateFrame:
+        """Return the frame of some of the customers."""
+        return StateFrame(self.vector[rows], self.now[rows], self.horizon)
 
     def days_since(self, name: str) -> Floats:
         """Return the days since the time in a slot, clipped to [0, LONG_AGO]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,6 +14,8 @@ from stream_app.core.alerts.sla import LOW_REVIEW
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.settings import Settings
+from stream_app.core.units import DAY_US
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import harmless, mask
 from stream_app.notifications.playbook.measures import COMPLAINS, Channel, Measure, Playbook
@@ -56,6 +59,10 @@ class AlertView:
     channel: str  # phone, chat, sms, email, app or none
     never: tuple[str, ...]
     until: str  # in the shop's time zone
+    expected: str  # value within the horizon; empty if calls are not planned or it rounds to zero
+    horizon_days: int
+    next_order_from: str  # first day of the interval of the next order; empty if calls are not planned
+    next_order_to: str  # its last day; empty if it is open
 
 
 class Views:
@@ -65,17 +72,19 @@ class Views:
         playbook: playbook of the shop.
         zone: time zone of the shop.
         currency: currency shown with amounts; may be empty.
+        horizon: churn horizon of the shop, microseconds.
     """
 
-    def __init__(self, playbook: Playbook, zone: str, currency: str) -> None:
+    def __init__(self, playbook: Playbook, zone: str, currency: str, horizon: int = Settings().horizon) -> None:
         self._playbook = playbook
         self._zone, self._currency = ZoneInfo(zone), currency
+        self._horizon_days = round(horizon / DAY_US)
 
     def view(self, alert: AlertOpened, language: str) -> AlertView:
         """Return the view of an alert. Invalid keys are omitted."""
         translator = _translator(language)
         measure, gap = self._measure(alert), alert.usual_gap_days
-        channel = Channel.NONE
+        channel, expected = Channel.NONE, alert.expected_value or 0.0
         if measure is not None:
             channel = self._playbook.channel(measure, alert.monthly_worth, urgent=alert.urgent)
         return AlertView(
@@ -97,7 +106,14 @@ class Views:
             channel=channel.value,
             never=self._never(alert, measure, language),
             until=f"{alert.expires_at.astimezone(self._zone):%Y-%m-%d %H:%M}",
+            expected=translator.money(expected, self._currency) if expected >= MIN_WORTH else "",
+            horizon_days=self._horizon_days,
+            next_order_from=self._day(alert.next_order_from),
+            next_order_to=self._day(alert.next_order_to),
         )
+
+    def _day(self, at: datetime | None) -> str:
+        return "" if at is None else f"{at.astimezone(self._zone):%Y-%m-%d}"
 
     def _measure(self, alert: AlertOpened) -> Measure | None:
         """Return the measure for the likeliest cause in the playbook; urgent alerts always use `URGENT_CAUSE`."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.delivery.records import MessageText
 from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.settings import Settings
 from stream_app.core.units import EPOCH
 from stream_app.i18n import LANGUAGES
 from stream_app.notifications.messages.alert_view import AlertView, Views
@@ -36,6 +37,7 @@ class PlaybookComposer:
         templates: folder with the shop's own templates.
         zone: time zone of the shop.
         currency: currency to show with money; may be empty.
+        horizon: churn horizon of the shop, microseconds.
 
     Raises BadTemplate if one of the shop's templates is invalid.
     """
@@ -46,8 +48,9 @@ class PlaybookComposer:
         templates: Path | None = None,
         zone: str = "UTC",
         currency: str = "",
+        horizon: int = Settings().horizon,
     ) -> None:
-        self._views = Views(playbook, zone, currency)
+        self._views = Views(playbook, zone, currency, horizon)
         self._templates = Templates(templates)
         self._contacts = playbook.limits.contacts_a_week
         for language in LANGUAGES:  # finds errors at startup

@@ -20,12 +20,13 @@ _log: Final = logging.getLogger(__name__)
 
 def make_composer(config: LiveConfig) -> Composer:
     """Create the composer from the settings. Raise BadPlaybook or BadTemplate if a file of the shop is invalid."""
-    delivery = config.delivery
+    delivery, shop = config.delivery, config.shop.settings()
     return PlaybookComposer(
         load_playbook(delivery.playbook),
         templates=delivery.templates,
-        zone=config.shop.settings().zone,
+        zone=shop.zone,
         currency=delivery.currency,
+        horizon=shop.horizon,
     )
 
 

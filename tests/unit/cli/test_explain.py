@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,13 +17,14 @@ from stream_app.cli import app, explain as module
 from stream_app.core.alerts.staff_actions import WORK, AlertNote, WorkNote
 from stream_app.core.customers.codec.states import encode_customers
 from stream_app.core.events.schema import Event
+from stream_app.core.model.snapshot import snapshot
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Summary
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from tests.fakes import MemoryServer, MemoryStateStore
-from tests.harness.shops import T0, complaint, order, trained_model
+from tests.harness.shops import T0, complaint, order, planning_model, trained_model
 
 NOW = T0 + 60 * DAY_US
 
@@ -69,12 +71,17 @@ ALERT = AlertNote(
 )
 
 
+async def kept(number: int) -> bytes | None:
+    """The only model version that is kept is the one in use."""
+    return snapshot(planning_model()) if number == 7 else None
+
+
 @pytest.fixture
 def explain(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the command over a store."""
 
     def run(store: MemoryStateStore, *words: str) -> Result:
-        stores = SimpleNamespace(states=store)
+        stores = SimpleNamespace(states=store, models=SimpleNamespace(snapshot=kept))
         monkeypatch.setattr(module, "with_stores", lambda _, task: asyncio.run(task(stores)))
         return CliRunner().invoke(app, ["explain", *words], env={"LC_ALL": "C", "COLUMNS": "80"})
 
@@ -127,3 +134,40 @@ def test_an_unknown_customer_exits_with_1_and_names_the_partition(explain: Any) 
     done = explain(stored(EVENTS), "c9")
     assert done.exit_code == 1
     assert f"No state for customer c9 (expected in partition {partition_of('c9', 4)})." in done.stderr
+
+
+PLANS = ("--set", "shop.rank_by=worth", "--set", "shop.margin=0.5")
+
+
+@pytest.mark.parametrize(
+    ("lang", "label", "value", "order_label", "order"),
+    [
+        (
+            "en",
+            "expected",
+            "within 60 days",
+            "next order",
+            r"(between .* and .*|not before .*, if at all) \(80% sure\)",
+        ),
+        ("zh", "预期价值", "60 天内", "下一单", r"(.* 至 .* 之间|不早于 .*，也可能不再下单)（把握 80%）"),
+    ],
+)
+def test_it_predicts_value_and_next_order_if_calls_are_planned(
+    explain: Any, lang: str, label: str, value: str, order_label: str, order: str
+) -> None:
+    lines = explain(stored(EVENTS), "c1", "--lang", lang, *PLANS).stdout.splitlines()
+    (expected,) = [line for line in lines if line.strip().startswith(label)]
+    (when,) = [line for line in lines if line.strip().startswith(order_label)]
+    assert value in expected
+    assert re.search(order, when)
+    assert not [line for line in explain(stored(EVENTS), "c1", "--lang", lang).stdout.splitlines() if value in line]
+
+
+def test_json_has_the_predictions_only_if_calls_are_planned(explain: Any) -> None:
+    whole, half = (
+        json.loads(explain(stored(EVENTS), "c1", "--json", *PLANS[:2], *more).stdout) for more in ((), PLANS[2:])
+    )
+    assert half["expected_value"] == pytest.approx(whole["expected_value"] / 2, abs=0.01)
+    assert whole["as_of"] <= whole["next_order_from"]
+    assert whole["next_order_to"] is None or whole["next_order_from"] <= whole["next_order_to"]
+    assert "expected_value" not in json.loads(explain(stored(EVENTS), "c1", "--json").stdout)

@@ -73,6 +73,7 @@ def test_online_retail_2_groups_lines_into_invoices(read: Read) -> None:
             occurred_at=utc("2010-01-05T08:00"),
             form=ComplaintForm.CANCELLATION,
             complaint_id="C600003",
+            amount=-4.5,
         ),
     ]
 

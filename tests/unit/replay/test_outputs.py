@@ -14,7 +14,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.core.uplift import holdout
 from stream_app.core.uplift.holdout import HELD_OUT, TREATED, Holdout, draw
-from stream_app.replay.outputs import LOST_COLUMN, PREDICTION_COLUMNS, alert_lines, alert_records, write_predictions
+from stream_app.replay.outputs import PLANNED_COLUMNS, PREDICTION_COLUMNS, alert_lines, alert_records, write_predictions
 from stream_app.replay.runner import Outcome, Replay
 from stream_app.replay.uplift import subjects
 from stream_app.simulate import ShopSettings, simulate
@@ -40,8 +40,8 @@ def test_planned_calls_do_not_depend_on_the_partitions(rank_by: str, tmp_path: P
     assert all(line["causes"] for line in opened)
 
 
-@pytest.mark.parametrize(("settings", "columns"), [(SHOP, ()), (PLANNED, (LOST_COLUMN,))], ids=["risk", "worth"])
-def test_the_lost_probability_is_written_only_if_calls_are_planned(
+@pytest.mark.parametrize(("settings", "columns"), [(SHOP, ()), (PLANNED, PLANNED_COLUMNS)], ids=["risk", "worth"])
+def test_the_predictions_for_planned_calls_are_written_only_if_calls_are_planned(
     settings: Settings, columns: tuple[str, ...], tmp_path: Path
 ) -> None:
     outcome = replayed(settings)
@@ -55,11 +55,12 @@ def test_the_lost_probability_is_written_only_if_calls_are_planned(
     assert len(rows) == table.num_rows > 0
     for name in columns:
         found = [float(row[header.index(name)]) for row in rows]
-        assert found == pytest.approx(table[name].to_pylist(), abs=1e-6)
-        assert all(0.0 < one <= 1.0 for one in found)
+        assert found == pytest.approx(table[name].to_pylist(), abs=1e-6 if name == "lost_probability" else 0.005)
+        assert all(one >= 0.0 for one in found)
     lines = alert_lines(outcome.opened, outcome.closed)
     assert any(line["kind"] == "opened" for line in lines)
-    assert all(("act_by" in line) == bool(columns) for line in lines if line["kind"] == "opened")
+    for name in ("act_by", "expected_value", "next_order_from", "next_order_to"):
+        assert all((name in line) == bool(columns) for line in lines if line["kind"] == "opened")
 
 
 def test_a_holdout_does_not_depend_on_the_partitions() -> None:

@@ -40,7 +40,7 @@ from stream_app.core.model.snapshot import (
 )
 from stream_app.core.units import DAY_US
 from stream_app.errors import UnusableSnapshot
-from tests.harness.shops import SHOP, T0, planning_model, rows_of, train, trained_model
+from tests.harness.shops import PLANNED, SHOP, T0, planning_model, rows_of, train, trained_model
 
 STORED: Final = snapshot(trained_model())
 SIZE: Final = int.from_bytes(STORED[len(MAGIC) : len(MAGIC) + 4], "little")
@@ -367,3 +367,19 @@ def test_the_schema_is_that_of_this_release() -> None:
     assert header().schema == schema()
     assert schema() == schema()
     assert ChurnModel(DAY_US, DAY_US, 0).names == trained_model().names
+
+
+def test_a_model_of_0_2_0_that_plans_calls_starts_to_learn_the_typical_order() -> None:
+    stored = copy.deepcopy(planning_model())
+    stored.typical_order = None
+    named = fingerprint(stored)
+    del stored.typical_order
+    body = pickle_body(stored)
+    found = restore(pack(header(body, format=3, fingerprint=named), body))
+    assert found.lost is not None
+    assert found.typical_order is None
+    found.track_lost(PLANNED)
+    assert found.typical_order is not None
+    train(found, range(100, 106))
+    assert found.typical_order.amount > 0.0
+    assert fingerprint(restore(snapshot(found))) == fingerprint(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -39,8 +41,18 @@ def test_a_customer_is_a_candidate_until_their_deadline() -> None:
     (one,) = candidates({"c": (0, 10.0)}, act_by)
     assert one.act_by == act_by
     assert 0.0 < one.lost_probability <= 1.0
+    assert one.expected_value > 0.0
+    assert one.at <= one.next_order_from
+    assert one.next_order_to == 0 or one.next_order_to >= one.next_order_from
     assert one.explanation is UNEXPLAINED
     assert candidates({"c": (0, 10.0)}, act_by + 1) == []
+
+
+def test_the_margin_scales_the_expected_value_and_nothing_else() -> None:
+    orders = {"c": (0.0, 10.0), "d": (1.0, 70.0)}
+    whole, half = (candidates(orders, MONDAY, msgspec.structs.replace(PLANNED, margin=margin)) for margin in (1.0, 0.5))
+    halved = [replace(one, expected_value=one.expected_value / 2, usual_gap_days=0.0) for one in whole]
+    assert halved == [replace(one, usual_gap_days=0.0) for one in half]  # NaN is not equal to itself
 
 
 def test_a_given_time_to_act_moves_the_deadline() -> None:

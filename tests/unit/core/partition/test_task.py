@@ -197,6 +197,9 @@ def test_calls_are_planned_the_same_across_crashes_once_hazards_are_learned(rank
         assert one.lost_probability is not None
         assert one.act_by is not None
         assert one.act_by >= one.opened_at
+        assert one.expected_value is not None
+        assert one.next_order_from is not None
+        assert one.next_order_to is None or one.next_order_to >= one.next_order_from
 
 
 @pytest.mark.parametrize("partitions", [1, 3])

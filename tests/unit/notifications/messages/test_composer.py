@@ -78,6 +78,33 @@ def test_a_message_says_who_how_sure_what_it_is_worth_why_what_to_do_what_never_
     assert "王" in message.title
 
 
+PLANNED = {"expected_value": 321.4, "next_order_from": EPOCH + timedelta(days=3, hours=20)}
+
+
+@pytest.mark.parametrize(
+    ("language", "says", "open_end"),
+    [
+        (
+            "en",
+            ["Expected to bring ¥321 within 60 days", "next order between 1970-01-05 and 1970-02-01 (80% sure)"],
+            "next order not before 1970-01-05, if at all (80% sure)",
+        ),
+        (
+            "zh",
+            ["预计 60 天内消费 ¥321", "下一单预计在 1970-01-05 至 1970-02-01 之间（把握 80%）"],
+            "下一单预计不早于 1970-01-05，也可能不再下单（把握 80%）",
+        ),
+    ],
+)
+def test_a_planned_call_says_what_the_customer_will_bring_and_when_they_order_next(
+    language: str, says: list[str], open_end: str
+) -> None:
+    ends = changed(**PLANNED, next_order_to=EPOCH + timedelta(days=30, hours=20))
+    assert [one for one in says if one not in COMPOSER.alert(ends, language, 4_096).plain] == []
+    assert open_end in COMPOSER.alert(changed(**PLANNED), language, 4_096).plain
+    assert not any(part in COMPOSER.alert(ALERT, language, 4_096).plain for part in (says[0], open_end, "80%"))
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("cause", CAUSES)
 @pytest.mark.parametrize("segments", [(), *((one,) for one in SEGMENTS), ("complaining", "vip")], ids="+".join)
