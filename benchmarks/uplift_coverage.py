@@ -18,7 +18,7 @@ import typer
 
 from stream_app.core.arrays import Bools, Floats
 from stream_app.core.uplift.holdout import Holdout
-from stream_app.core.uplift.intervals import LEAST, PLAIN, intervals
+from stream_app.core.uplift.intervals import PLAIN, intervals, is_early
 from stream_app.core.uplift.regression import running_effect, unadjusted
 
 SHARES: Final = (0.5, 0.2)
@@ -65,8 +65,7 @@ def measure(holdout: Holdout, effect: float, seeds: int) -> Coverage:
         estimates = running_effect(treated, outcome, covariates)
         lower, upper = intervals(estimates, holdout)
         half = PLAIN * estimates.error
-        started = np.minimum(estimates.treated, estimates.held_out) >= LEAST
-        missed = ((np.abs(estimates.effect - effect) > half) & started).any(axis=1)
+        missed = ((np.abs(estimates.effect - effect) > half) & ~is_early(estimates)).any(axis=1)
         excluded = ((lower > effect) | (upper < effect)).any(axis=1)
         plain = unadjusted(estimates)[1][:, at] * 2.0 * PLAIN
         found.append(

@@ -116,10 +116,20 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def judge(data_dir: Path) -> ModuleType:
     """Provide the independent judge of predictions, a script beside the recorded logs."""
-    path = data_dir.parent / "tools" / "judge.py"
+    return _tool(data_dir, "judge")
+
+
+@pytest.fixture(scope="session")
+def judge_calls(data_dir: Path) -> ModuleType:
+    """Provide the independent judge of calls, a script beside the recorded logs."""
+    return _tool(data_dir, "judge_calls")
+
+
+def _tool(data_dir: Path, name: str) -> ModuleType:
+    path = data_dir.parent / "tools" / f"{name}.py"
     if not path.exists():
-        missing(f"no judge of predictions at {path}")
-    spec = importlib.util.spec_from_file_location("judge", path)
+        missing(f"no script at {path}")
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "demo": Entry("demo", _LOGS, "Run a simulated shop on the real services, with embedded Kafka and Redis."),
     "simulate": Entry("simulate", _LOGS, "Write the log of a simulated shop, as JSON lines in the wire format."),
     "replay": Entry("replay", _LOGS, "Replay a recorded log and report how early churn would have been detected."),
-    "uplift": Entry("uplift", _LOGS, "Show what the calls change, from a replay with a holdout."),
+    "uplift": Entry("uplift", _LOGS, "Show what the calls change, from a replay or a live shop's records."),
     "publish": Entry("publish", _LOGS, "Publish a recorded log to Kafka, with its own ticks."),
     "schema": Entry("schema", _LOGS, "Print the schema of events, alerts or webhooks."),
     "worker": Entry("services", _SERVICES, "Run a worker: process events, score customers and find alert candidates."),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -47,6 +48,7 @@ _DURATIONS: Final = (
 
 
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    ctx: typer.Context,
     logs: LogsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     form: FormatOption = "jsonl",
@@ -106,7 +108,13 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     max_rejected: Annotated[str, typer.Option(help="Exit with status 3 if more lines than this are rejected.")] = "1%",
     lang: LangOption = "",
     not_after: Annotated[datetime | None, typer.Option(help="Reject events after this day (UTC).")] = None,
-    currency: Annotated[str, typer.Option(help="Currency of amounts in the report, such as CNY.")] = "",
+    currency: Annotated[
+        str,
+        typer.Option(help="Currency of amounts in the report, such as CNY. Default: that of the log, if it names one."),
+    ] = "",
+    contact_cost: Annotated[
+        float, typer.Option(min=0, help="Cost of one call, for what a call must achieve to pay. Default: not known.")
+    ] = 0.0,
     seed: Annotated[
         int | None, typer.Option(help="Stored with the results. The current models use no randomness.")
     ] = None,
@@ -139,12 +147,39 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         lang=language(lang),
         max_rejected=share(max_rejected),
         currency=currency,
+        contact_cost=contact_cost,
+        command=command_of(ctx, language(lang)),
         not_after=not_after.replace(tzinfo=UTC) if not_after else None,
     )
     with ProgressBars() as bars:
         figures, log_summary = replay_log(request, _Bars(bars, request.lang))
     messages().print(summary(figures, request.lang, request.out / "report.html"))
     check_rejected(request, log_summary)
+
+
+def command_of(ctx: typer.Context, lang: str) -> str:
+    """Return the command that gives the same results, without folders: names of the logs, and every option given."""
+    words = ["stream-app", "replay"]
+    for parameter in ctx.command.params:
+        name, value = str(parameter.name), ctx.params.get(str(parameter.name))
+        if name == "logs":
+            words += [PurePath(one).name for one in value or ()]
+        elif name == "out":
+            words += ["--out", "OUT"]
+        elif name == "lang":
+            words += ["--lang", lang]
+        elif (source := ctx.get_parameter_source(name)) is not None and source.name != "DEFAULT":
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [word for one in values for word in (parameter.opts[0], option_text(name, one))]
+    return shlex.join(words)
+
+
+def option_text(name: str, value: object) -> str:
+    """Return the value of an option as it is written on the command line, files by their names."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = str(value)
+    return PurePath(text).name if name == "settings" or (name == "form" and text.endswith(".toml")) else text
 
 
 def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from stream_app.cli.options import JsonOption, LangOption, language
+from stream_app.cli.options import JsonOption, LangOption, language, share
 from stream_app.cli.output import results, write_document
 from stream_app.cli.tables import show_table
 from stream_app.core.uplift.figures import MISMATCH, Effect, FamilyEffect, UpliftFigures
@@ -17,19 +17,34 @@ from stream_app.errors import BadOption
 from stream_app.i18n import Translator
 
 
-def uplift(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Results of a replay with --holdout.")],
+def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Results of a replay with --holdout.")
+    ] = None,
+    alerts: Annotated[
+        Path | None, typer.Option(help="Instead of FOLDER: messages of shop.alerts, one per line; or alerts.jsonl.")
+    ] = None,
+    log: Annotated[list[str] | None, typer.Option(help="The shop's log, with --alerts. Repeatable.")] = None,
+    mapping: Annotated[str, typer.Option(help="Format of the log, as --format of replay.")] = "jsonl",
+    settings: Annotated[Path | None, typer.Option(help="TOML file with the shop's settings, with --alerts.")] = None,
+    holdout: Annotated[str | None, typer.Option(help="Share of customers held out, with --alerts.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Name of the experiment, with --alerts.")] = None,
     as_json: JsonOption = False,
     lang: LangOption = "",
 ) -> None:
-    """Show what the calls change, from a replay with a holdout."""
-    found = read_figures(folder)
+    """Show what the calls change, from a replay or a live shop's records."""
+    if folder is not None:
+        found = read_figures(folder)
+    elif alerts is not None and log:
+        found = _recorded(alerts, log, mapping, settings, {"holdout.share": holdout, "holdout.experiment": experiment})
+    else:
+        raise BadOption(option="FOLDER", value="", remedy="Name the results of a replay, or use --alerts and --log.")
     if as_json:
         write_document(found)
         return
     words, console = Translator(language(lang), "cli", "explanations"), results()
     _show_arms(found, words)
-    for line in lines(found, words):
+    for line in lines(found, words, replayed=folder is not None):
         console.print(Text(line), soft_wrap=True)
     if found.families:
         _show_families(found.families, words)
@@ -47,6 +62,23 @@ def read_figures(folder: Path) -> UpliftFigures:
         raise BadOption(option="FOLDER", value=str(folder), remedy=remedy) from error
     except msgspec.MsgspecError as error:
         raise BadOption(option="FOLDER", value=str(path), remedy=f"It cannot be read: {error}.") from error
+
+
+def _recorded(
+    alerts: Path, log: list[str], mapping: str, settings: Path | None, given: dict[str, str | None]
+) -> UpliftFigures:
+    from stream_app.cli.replay import read_settings
+    from stream_app.ingest import LogFormat
+    from stream_app.replay.recorded_draws import recorded_uplift
+
+    held_out = given["holdout.share"]
+    values = {**given, "holdout.share": None if held_out is None else share(held_out)}
+    if settings is None:
+        values["rank_by"] = "worth"  # a holdout needs planned calls; which plan it was does not matter here
+    shop = read_settings(settings, values)
+    if not shop.holdout.share:
+        raise BadOption(option="--holdout", value="0", remedy="Use the share that was held out, or --settings.")
+    return recorded_uplift(alerts, log, LogFormat(mapping), shop)
 
 
 def _show_arms(found: UpliftFigures, words: Translator) -> None:
@@ -67,9 +99,9 @@ def _show_arms(found: UpliftFigures, words: Translator) -> None:
     show_table(results(), title, {words.text(f"uplift.{name}"): 0 for name in names}, rows)
 
 
-def lines(found: UpliftFigures, words: Translator) -> list[str]:
+def lines(found: UpliftFigures, words: Translator, *, replayed: bool) -> list[str]:
     """Return what the figures say, as sentences."""
-    said = [words.text("uplift.replayed")]
+    said = [words.text("uplift.replayed")] if replayed else []
     if found.waiting:
         said.append(words.text("uplift.waiting", waiting=f"{found.waiting:,}", drawn=f"{found.drawn:,}"))
     said.append(_effect("uplift.effect", found.effect, words) if found.effect else words.text("uplift.no_effect"))

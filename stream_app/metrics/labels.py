@@ -21,7 +21,7 @@ ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other"
 HOLDS: Final = ("trainer", "allocator")  # services for which a partition may wait at a tick
 ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # results of a request to a receiver
 MONTHS: Final = ("current", "previous")  # calendar months on the shop's clock
-# reasons why no alert was opened for a customer at risk
+# Reasons why no alert was opened for a customer at risk.
 SUPPRESSIONS: Final = ("campaign", "capacity", "held_out", "opted_out")
 NO_FIELD: Final = "none"  # label if no single field is at fault: the record is not JSON
 OTHER_FIELD: Final = "other"

@@ -194,7 +194,17 @@ def _closing(closing: AlertClosing) -> dict[str, Any]:
 def alert_records(opened: Iterable[Alert], closed: Iterable[AlertClosing]) -> list[AlertRecord]:
     """Convert alerts to records for the evaluation, without those of held-out customers."""
     records = [
-        AlertRecord(e.alert_id, "opened", e.customer, e.opened_at, e.rank, e.candidate.probability, "", e.expires_at)
+        AlertRecord(
+            alert_id=e.alert_id,
+            kind="opened",
+            customer_id=e.customer,
+            at=e.opened_at,
+            rank=e.rank,
+            probability=e.candidate.probability,
+            reason="",
+            expires_at=e.expires_at,
+            candidate=e.candidate,
+        )
         for e in opened
         if not e.is_held_out
     ]

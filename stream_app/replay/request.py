@@ -23,7 +23,9 @@ class Request:
     lang: str = "en"
     max_rejected: float = 0.01  # maximum share of rejected lines
     currency: str = ""
+    contact_cost: float = 0.0  # of one call, in the currency of amounts; 0: unknown
     not_after: datetime | None = None  # reject later events; the system clock is not used
+    command: str = ""  # that reproduces the replay
 
 
 class Watcher:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.alerts.lifecycle import AlertCandidate
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.model import labels
 from stream_app.core.segments import lifecycle_stage
@@ -63,6 +65,7 @@ class AlertRecord:
     probability: float
     reason: str  # reason for closing: returned, lost, fell; empty when opened
     expires_at: int = 0
+    candidate: AlertCandidate | None = None  # of an opened alert, with its explanation
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class LogFacts(LogSummary, frozen=True, kw_only=True):
         late: number of events that arrived late.
         customers: number of customers.
         buyers: number of customers with an order.
+        currencies: number of orders by the currency of their amount, without those that name none.
     """
 
     files: list[str]
@@ -101,6 +105,7 @@ class LogFacts(LogSummary, frozen=True, kw_only=True):
     late: int
     customers: int
     buyers: int
+    currencies: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,11 +118,13 @@ class Results:
     versions: list[Version]
     log: LogFacts
     orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds, and amount of every order
+    refunds: tuple[Ints, Ints, Floats]  # the same of what was taken back, as negative amounts
     importances: dict[str, float]  # feature -> mean absolute contribution to the log-odds
-    effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the log-odds
     settings: dict[str, Any]
     seed: int
     seconds: float
     events_per_second: float
     peak_rss_bytes: int
     versions_of: dict[str, str] = field(default_factory=dict)  # package -> version
+    next_list: list[AlertCandidate] = field(default_factory=list)  # of the first list after the log, best first
+    command: str = ""  # that reproduces the replay

@@ -24,6 +24,7 @@ from stream_app.core.partition.score_batch import Effects
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
+from stream_app.replay.money import Money
 from stream_app.replay.results import Version
 
 OnProgress = Callable[[int, int], None]  # events so far, decisions so far
@@ -37,13 +38,11 @@ class Outcome:
     columns: DecisionColumns
     opened: list[Alert] = field(default_factory=list)
     closed: list[AlertClosing] = field(default_factory=list)
+    next_list: list[Alert] = field(default_factory=list)  # alerts of the first list after the log
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts
     ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
-    effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes in log-odds
-    order_customers: list[int] = field(default_factory=list)
-    order_at: list[int] = field(default_factory=list)
-    order_amounts: list[float] = field(default_factory=list)
+    money: Money = field(default_factory=Money)
     customers: int = 0
     events: int = 0
 
@@ -78,6 +77,8 @@ class Replay:
         if self.outcome.events:
             self._finish(last + 1, watermark=last)
             self._learn(last)
+            following = self._alerts_at(self._next_opening(last))
+            self.outcome.next_list = [alert for alert in following if not alert.is_held_out]
         self.outcome.customers = sum(len(partition.customers) for partition in self.partitions)
         return self.outcome
 
@@ -128,9 +129,9 @@ class Replay:
         outcome, count = self.outcome, len(self.partitions)
         for at, event in chunk:
             if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
-                outcome.order_customers.append(outcome.columns.customer_index(event.customer_id))
-                outcome.order_at.append(at)
-                outcome.order_amounts.append(getattr(event, "amount", None) or 0.0)
+                outcome.money.add_order(outcome.columns.customer_index(event.customer_id), at, event)
+            elif outcome.money.takes_back(event):
+                outcome.money.add_refund(outcome.columns.customer_index(event.customer_id), at, event)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))
 
@@ -157,9 +158,6 @@ class Replay:
         outcome.closed += effects.closed
         outcome.breaches += effects.breaches
         outcome.ended += effects.ended
-        for kind, change in effects.effects_of:
-            count, total = outcome.effects.get(kind, (0, 0.0))
-            outcome.effects[kind] = (count + 1, total + change)
 
     def _learn(self, moment: int) -> None:
         """Learn from the matured decisions."""
@@ -176,14 +174,32 @@ class Replay:
             versions.append(Version(self.churn_model.version, moment, self.churn_model.examples, shares))
 
     def _nominate(self, moment: int) -> None:
-        settings = self.settings
-        candidates = []
         for partition in self.partitions:
             partition.alerts.close_stale(moment)
-            if settings.opens_alerts(moment):
-                candidates += partition.alerts.candidates.best(moment, self.churn_model)
-        for alert in open_alerts(candidates, settings):
-            alerts = self.partitions[partition_of(alert.customer, len(self.partitions))].alerts
-            explained = replace(alert, candidate=alerts.candidates.explained(alert.candidate))
-            alerts.open_alert(explained)
-            self.outcome.opened.append(explained)
+        if not self.settings.opens_alerts(moment):
+            return
+        for alert in self._alerts_at(moment):
+            self._partition(alert.customer).alerts.open_alert(alert)
+            self.outcome.opened.append(alert)
+
+    def _alerts_at(self, moment: int) -> list[Alert]:
+        """Return the alerts that the allocator would open, with explanations."""
+        candidates = [
+            candidate
+            for partition in self.partitions
+            for candidate in partition.alerts.candidates.best(moment, self.churn_model)
+        ]
+        return [
+            replace(alert, candidate=self._partition(alert.customer).alerts.candidates.explained(alert.candidate))
+            for alert in open_alerts(candidates, self.settings)
+        ]
+
+    def _next_opening(self, after: int) -> int:
+        """Return the first allocation after an instant at which alerts may open."""
+        moment = self.settings.next_nomination(after)
+        while not self.settings.opens_alerts(moment):
+            moment = self.settings.next_nomination(moment)
+        return moment
+
+    def _partition(self, customer: str) -> PartitionProcessor:
+        return self.partitions[partition_of(customer, len(self.partitions))]

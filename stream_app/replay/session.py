@@ -28,11 +28,13 @@ from stream_app.replay.request import Request, Watcher
 from stream_app.replay.results import DriftEvent, LogFacts, Results
 from stream_app.replay.runner import Outcome, Replay
 from stream_app.replay.uplift import write_uplift
+from stream_app.report.call_list import write_call_list
 from stream_app.report.html import write_report
+from stream_app.report.summary import CALL_LIST
 
 REJECTED: Final = "rejected.jsonl"
 _DURATIONS: Final = (
-    *("horizon", "active_window", "decide_every", "lateness", "lost_after"),
+    *("horizon", "active_window", "decide_every", "lateness", "lost_after", "act_before"),
     *("alert_lifetime", "agreement", "answer_within", "solve_within"),
 )
 _PACKAGES: Final = ("stream-app", "river", "numpy", "msgspec", "duckdb")
@@ -59,7 +61,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
             )
             with collector_off():
                 outcome = replay.run(log.batches())
-            if not outcome.order_at:
+            if not len(outcome.money):
                 raise NoOrders(
                     file=", ".join(request.logs),
                     events=summary.events,
@@ -122,6 +124,9 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     )
     if request.settings.holdout.share:
         write_uplift(outcome, request.settings, results.log.last_at, request.out)
+    watcher.writing(CALL_LIST)
+    zone = request.settings.clock
+    write_call_list(results.next_list, request.out / CALL_LIST, request.lang, results.log.last_at, zone)
     watcher.writing("metrics.json")
     figures = metrics(results)
     text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
@@ -156,18 +161,16 @@ def _results(request: Request, summary: LogSummary, replay: Replay, outcome: Out
         drift=[DriftEvent(one.at, "log-loss", one.before, one.after) for one in replay.churn_model.drift],
         versions=outcome.versions,
         log=_log_facts(request.logs, summary, replay, outcome),
-        orders=(
-            np.array(outcome.order_customers, dtype=np.int64),
-            np.array(outcome.order_at, dtype=np.int64),
-            np.array(outcome.order_amounts, dtype=np.float64),
-        ),
+        orders=outcome.money.orders(),
+        refunds=outcome.money.refunds(),
         importances=replay.churn_model.importances,
-        effects={kind: (count, total / count) for kind, (count, total) in sorted(outcome.effects.items())},
         settings=shown_settings(request),
         seed=request.settings.seed,
         seconds=seconds,
         events_per_second=summary.events / seconds,
         peak_rss_bytes=_peak_rss(),
+        next_list=[alert.candidate for alert in outcome.next_list],
+        command=request.command,
         versions_of={name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
     )
 
@@ -180,7 +183,8 @@ def _log_facts(names: Sequence[str], summary: LogSummary, replay: Replay, outcom
         duplicates=counts.duplicates,
         late=counts.late + counts.too_late,
         customers=outcome.customers,
-        buyers=len(set(outcome.order_customers)),
+        buyers=len(np.unique(outcome.money.orders()[0])),
+        currencies=dict(outcome.money.currencies),
     )
 
 
@@ -192,6 +196,7 @@ def shown_settings(request: Request) -> dict[str, object]:
         "active_days": settings.active_window,
         "every_days": settings.decide_every,
         "lost_after_days": settings.lost_after_or_default,
+        "act_before_days": settings.act_before_or_default,
         "lateness_days": settings.lateness,
         "alert_lifetime_days": settings.alert_lifetime,
         "agreement_days": settings.agreement,
@@ -207,6 +212,7 @@ def shown_settings(request: Request) -> dict[str, object]:
         "lang": request.lang,
         "max_rejected": request.max_rejected,
         "currency": request.currency,
+        "contact_cost": request.contact_cost,
         "not_after": request.not_after.isoformat() if request.not_after else None,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from stream_app.core.uplift.figures import Subject, UpliftFigures, figures
 from stream_app.replay.outputs import instant
 from stream_app.replay.runner import Outcome
 
+CustomerOrder = tuple[str, int, float]  # customer, microseconds, amount
 DRAWN_FILE: Final = "holdout.csv"
 FIGURES_FILE: Final = "uplift.json"
 _COLUMNS: Final = (
@@ -24,56 +26,66 @@ _COLUMNS: Final = (
 
 
 def subjects(outcome: Outcome, window: int) -> list[Subject]:
-    """Return the drawn customers in order of time, each at their first draw, with their orders within the window.
+    """Return the drawn customers of a replay, with their orders within the window.
 
     Args:
         outcome: of the replay.
         window: time within which an order counts, microseconds.
     """
-    first = {one.customer: one for one in reversed(outcome.opened) if one.candidate.arm}
-    places = {outcome.columns.customer_index(name): name for name in first}
-    orders: defaultdict[str, list[float]] = defaultdict(list)
-    for place, at, amount in zip(outcome.order_customers, outcome.order_at, outcome.order_amounts, strict=True):
-        name = places.get(place)
-        if name is not None and first[name].opened_at < at <= first[name].opened_at + window:
-            orders[name].append(amount)
-    return [
+    drawn = [
         Subject(
-            customer=name,
+            customer=alert.customer,
             arm=alert.candidate.arm,
             drawn_at=alert.opened_at,
             lost_probability=alert.candidate.lost_probability,
             monthly_worth=alert.candidate.monthly_worth,
             family=alert.likeliest_cause,
-            ordered=bool(orders[name]),
-            revenue=sum(orders[name]),
         )
-        for name, alert in sorted(first.items(), key=lambda one: (one[1].opened_at, one[0]))
+        for alert in outcome.opened
+        if alert.candidate.arm
     ]
+    places = {outcome.columns.customer_index(one.customer): one.customer for one in drawn}
+    orders = zip(*(column.tolist() for column in outcome.money.orders()), strict=True)
+    return with_orders(drawn, ((places[place], at, amount) for place, at, amount in orders if place in places), window)
 
 
-def uplift_of(outcome: Outcome, settings: Settings, until: int) -> UpliftFigures:
-    """Return the figures of a replay's holdout experiment.
+def with_orders(drawn: Iterable[Subject], orders: Iterable[CustomerOrder], window: int) -> list[Subject]:
+    """Return the drawn customers in order of time, each at their first draw, with their orders within the window.
+
+    Args:
+        drawn: draws in order of time.
+        orders: of these customers and others.
+        window: time within which an order counts, microseconds.
+    """
+    first: dict[str, Subject] = {}
+    for one in drawn:
+        first.setdefault(one.customer, one)
+    amounts: defaultdict[str, list[float]] = defaultdict(list)
+    for name, at, amount in orders:
+        if name in first and first[name].drawn_at < at <= first[name].drawn_at + window:
+            amounts[name].append(amount)
+    found = (replace(one, ordered=name in amounts, revenue=sum(amounts[name])) for name, one in first.items())
+    return sorted(found, key=lambda one: (one.drawn_at, one.customer))
+
+
+def write_uplift(outcome: Outcome, settings: Settings, until: int, folder: Path) -> UpliftFigures:
+    """Write the drawn customers of a replay and the figures of the experiment; return the figures.
 
     Args:
         outcome: of the replay.
         settings: of the replay.
         until: end of the log, microseconds.
+        folder: for the files.
     """
-    window = settings.uplift_window
-    return figures(subjects(outcome, window), settings.holdout, window, until)
-
-
-def write_uplift(outcome: Outcome, settings: Settings, until: int, folder: Path) -> None:
-    """Write the drawn customers and the figures of the experiment."""
     window = settings.uplift_window
     drawn = subjects(outcome, window)
     with (folder / DRAWN_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows(_rows(drawn, window, until))
-    found = msgspec.json.encode(figures(drawn, settings.holdout, window, until))
-    (folder / FIGURES_FILE).write_bytes(msgspec.json.format(found, indent=2) + b"\n")
+    found = figures(drawn, settings.holdout, window, until)
+    (folder / FIGURES_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    return found
 
 
 def _rows(drawn: Iterable[Subject], window: int, until: int) -> Iterable[tuple[str, ...]]:

@@ -12,11 +12,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from stream_app.i18n import Translator
-from stream_app.report import summary, tables
+from stream_app.report import ladder, reasons, summary, tables
 from stream_app.report.charts.ensemble import expert_order, weight_chart
-from stream_app.report.charts.gain import capacity_chart, lead_chart
+from stream_app.report.charts.gain import lead_chart, reach_chart, right_chart
 from stream_app.report.charts.quality import calibration_chart, lift_chart, window_chart
-from stream_app.report.charts.shop import churn_chart, effect_chart, importance_chart
+from stream_app.report.charts.shop import churn_chart, importance_chart
 from stream_app.report.drawing import Picture
 
 Figures = Mapping[str, Any]
@@ -46,12 +46,13 @@ def render(metrics: Figures, lang: str, features: Features | None = None) -> str
         t=translator,
         summary=summary,
         tables=tables,
+        ladder=ladder,
+        reasons=reasons,
         pictures=pictures(metrics, translator, rows),
         feature_rows=rows,
         silent_features=silent_features(metrics, translator, features or {}),
         weights=weight_legend(metrics, translator),
         cohorts=cohort_rows(metrics),
-        command=command(metrics),
         style=Markup(asset("style.css")),  # noqa: S704 - our file
         script=Markup(asset("hover.js")),  # noqa: S704 - our file
     )  # fmt: skip
@@ -59,16 +60,9 @@ def render(metrics: Figures, lang: str, features: Features | None = None) -> str
 
 def pictures(m: Figures, translator: Translator, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
     """Return all charts by name, with None for charts without data."""
-    reach = translator.text("gain.chart_reach", days=m["capacity"]["early_days"])
-    right = translator.text("gain.chart_right", days=translator.number(m["protocol"]["horizon_days"]))
-    departed = m["protocol"]["departures"] > 0
-    values = {"n": translator.number(m["protocol"]["capacity"])}
-    values |= {who: translator.percent(summary.own_row(m, who)["early_share"]) for who in ("product", "recency")}
     return {
-        "reach": capacity_chart(m, translator, "early_share", reach, translator.text("gain.alt_reach", **values))
-        if departed
-        else None,
-        "right": capacity_chart(m, translator, "precision", right, translator.text("gain.alt_right")),
+        "reach": reach_chart(m, translator),
+        "right": right_chart(m, translator),
         "lead": lead_chart(m, translator),
         "auc": window_chart(m, translator, "auc"),
         "loss": window_chart(m, translator, "log_loss"),
@@ -76,7 +70,6 @@ def pictures(m: Figures, translator: Translator, rows: list[dict[str, Any]]) -> 
         "lift": lift_chart(m, translator),
         "churn": churn_chart(m, translator),
         "importance": importance_chart(rows, translator),
-        "effects": effect_chart(m, translator),
         "weights": weight_chart(m, translator),
     }
 
@@ -120,16 +113,6 @@ def cohort_rows(m: Figures) -> list[dict[str, Any]]:
         for month, size, cells in zip(c["months"], c["sizes"], c["retention"], strict=True)
     ]
     return [row for row in rows if row["size"]][-MAX_COHORTS:]
-
-
-def command(m: Figures) -> str:
-    """Return the command that reproduces the scores."""
-    p, settings = m["protocol"], m["settings"]
-    days = (("horizon", "horizon_days"), ("active-window", "active_days"), ("decide-every", "every_days"))
-    options = " ".join(f"--{option} {p[name]:g}d" for option, name in days)
-    log_format = f" --format {settings['format']}" if settings.get("format") else ""
-    files = " ".join(m["log"]["files"]) or "LOG"
-    return f"stream-app replay {files}{log_format} {options} --capacity {p['capacity']} --seed {m['run']['seed']}"
 
 
 @cache

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from stream_app.i18n import Translator
 
 Figures = Mapping[str, Any]
+CALL_LIST: Final = "call-list.xlsx"  # beside the report
 
 
 @dataclass(frozen=True)
@@ -39,74 +40,102 @@ class Verdict:
     conditions: list[Condition]
 
 
-def own_row(m: Figures, who: str = "product") -> Figures:
-    """Return the point of the capacity curve at the shop's capacity."""
-    capacity = m["protocol"]["capacity"]
-    return next(row for row in m["capacity"][who] if row["capacity"] == capacity)
+def own_row(m: Figures) -> Figures | None:
+    """Return the step of the ladder at the shop's capacity, or None if too few customers were lost."""
+    return next((row for row in m["calls"]["ladder"] if row["from_alerts"]), None)
+
+
+def share_of(m: Figures, figures: Figures, end: str = "") -> float | None:
+    """Return the share reached in time by the report's measure: of money or of people; `end` is _low or _high."""
+    share: float | None = figures.get(f"{m['calls']['measure']}_share{end}")
+    return share
+
+
+def best_of(m: Figures, row: Figures) -> tuple[str, Figures]:
+    """Return the name and the figures of the best rule at one capacity."""
+    name: str = row["best_rule"][m["calls"]["measure"]]
+    return name, row["rules"][name]
+
+
+def against_of(m: Figures, row: Figures) -> Figures:
+    """Return how the product compares with the best rule at one capacity."""
+    found: Figures = row["against_best_rule"][m["calls"]["measure"]]
+    return found
+
+
+def money_text(m: Figures, translator: Translator, amount: float | None) -> str:
+    """Format an amount in the currency of the log."""
+    return translator.money(amount, m["money"]["currency"])
 
 
 def headline(m: Figures, translator: Translator) -> str:
-    """Return the main result: the share of leavers that calls would have reached, and how early."""
-    own = own_row(m)
-    if not own["reached"]:
-        return translator.text("headline.reach_none")
+    """Return the main result: what is lost per month, and how much of it the calls reach in time."""
+    calls, own, p = m["calls"], own_row(m), m["protocol"]
+    if own is None:
+        values = {"n": calls["lost"]["silences"], "rule": p["lost_after_days"], "need": calls["lost"]["needed"]}
+        return translator.text("headline.too_few", **{k: translator.number(v) for k, v in values.items()})
+    numbers = {"calls": p["capacity"], "people": calls["lost"]["per_month"], "active": m["money"]["active_customers"]}
     return translator.text(
-        "headline.reach",
-        calls=translator.number(own["capacity"]),
-        share=translator.percent(own["reached_share"]),
-        days=translator.number(own["lead_median_days"]),
-        rule=translator.number(m["protocol"]["lost_after_days"]),
+        "headline.everyone" if calls["everyone_callable"] else f"headline.{calls['measure']}",
+        lost=money_text(m, translator, calls["lost"]["monthly_worth_per_month"]),
+        share=translator.percent(share_of(m, own["product"])),
+        best=translator.percent(share_of(m, best_of(m, own)[1])),
+        **{name: translator.number(number) for name, number in numbers.items()},
     )
 
 
-def reach_note(m: Figures, translator: Translator) -> str:
-    """Return a note on why the chart shows less than the headline; empty if no leaver was reached."""
-    own, rule = own_row(m), m["protocol"]["lost_after_days"]
-    if not own["reached"]:
-        return ""
-    return translator.text(
-        "gain.note",
-        calls=translator.number(own["capacity"]),
-        rule=translator.number(rule),
-        days=translator.number(m["capacity"]["early_days"]),
-        reached=translator.percent(own["reached_share"]),
-        early=translator.percent(own["early_share"]),
-    )
+def caution(m: Figures, translator: Translator) -> str:
+    """Return what reached in time means, and what it does not."""
+    return translator.text("headline.caution", days=translator.number(m["calls"]["act_before_days"]))
 
 
 def against(m: Figures, translator: Translator) -> str:
-    """Return a sentence on the result of the baseline that needs no model; empty if no customer left."""
-    if not m["protocol"]["departures"]:
+    """Return a sentence on the best rule that needs no model; empty if too few customers were lost."""
+    if (own := own_row(m)) is None:
         return ""
-    rival = own_row(m, "recency")
-    if not rival["reached"]:
-        return translator.text("headline.against_none")
-    share, days = translator.percent(rival["reached_share"]), translator.number(rival["lead_median_days"])
-    return translator.text("headline.against", share=share, days=days)
+    found = {name: translator.number(against_of(m, own)[name], 2) for name in ("ratio", "low", "high")}
+    rule = translator.text(f"rule.{best_of(m, own)[0]}")
+    said = translator.text("headline.against", rule=rule, **found)
+    if m["protocol"]["rank_by"] == "risk" and (against_of(m, own)["ratio"] or 1.0) < 1:
+        said += translator.sentence_gap + translator.text("headline.plan")
+    return said
 
 
-def money(m: Figures, translator: Translator) -> str:
-    """Return a sentence on what is at risk: an amount, or a number of customers if the log has no amounts."""
-    figures, active = m["money"], translator.number(m["money"]["active_customers"])
-    if not figures["known"]:
-        leavers, days = translator.number(figures["expected_leavers"]), translator.number(m["protocol"]["horizon_days"])
-        return translator.text("headline.no_money", active=active, leavers=leavers, days=days)
+def pays(m: Figures, translator: Translator) -> str:
+    """Return what a call must achieve to pay; empty if the log has no amounts or no lost customer was reached."""
+    one = m["calls"]["per_call"]
+    if one is None:
+        return ""
+    worth, month = one["monthly_worth_reached_per_call"], one["pays_if_kept_for_a_month"]
+    if month is None:
+        tenth = money_text(m, translator, worth / 10)
+        return translator.text("headline.pays_unknown", worth=money_text(m, translator, worth), tenth=tenth)
     return translator.text(
-        "headline.money",
-        active=active,
-        worth=translator.money(figures["monthly_worth"], figures["currency"]),
-        risk=translator.money(figures["monthly_worth_at_risk"], figures["currency"]),
-        share=translator.percent(figures["at_risk_share"]),
+        "headline.pays",
+        cost=money_text(m, translator, one["contact_cost"]),
+        worth=money_text(m, translator, worth),
+        month=translator.percent(month, 1),
+        year=translator.percent(month / 12, 1),
     )
 
 
-def meaning_of_left(m: Figures, translator: Translator) -> str:
-    """Return the definition of "left" used in the report."""
+def meaning(m: Figures, translator: Translator) -> str:
+    """Return the definitions of lost, of the label, and of the monthly worth."""
+    p, money = m["protocol"], m["money"]
+    days = {"lost": translator.number(p["lost_after_days"]), "horizon": translator.number(p["horizon_days"])}
+    sentences = [translator.text("headline.meaning", **days)]
+    if money["known"]:
+        sentences.append(translator.text("headline.worth_means", horizon=days["horizon"]))
+        if len(money["currencies"]) > 1:
+            sentences.append(translator.text("headline.several", currencies=translator.join(money["currencies"])))
+    return translator.sentence_gap.join(sentences)
+
+
+def about(m: Figures, translator: Translator, kind: str) -> str:
+    """Return what a figure is about: lost, reach, label, orders or model."""
     p = m["protocol"]
-    rule = translator.number(p["lost_after_days"])
-    if p["departure_means"] == "lost_after":
-        return translator.text("headline.left_lost_after", days=rule)
-    return translator.text("headline.left_horizon", days=translator.number(p["horizon_days"]), rule=rule)
+    days = {"lost": translator.number(p["lost_after_days"]), "horizon": translator.number(p["horizon_days"])}
+    return translator.text(f"about.{kind}", **days)
 
 
 def verdict(m: Figures, translator: Translator) -> Verdict:
@@ -128,17 +157,23 @@ def verdict(m: Figures, translator: Translator) -> Verdict:
 def condition(c: Figures, m: Figures, translator: Translator) -> Condition:
     """Return a condition of the verdict in words."""
     wait = translator.text("verdict.in_days", days=translator.number(c["days_to_go"])) if c["days_to_go"] else ""
-    if c["name"] != "better_than_recency":
+    return Condition(condition_text(c, m, translator), c["met"], wait)
+
+
+def condition_text(c: Figures, m: Figures, translator: Translator) -> str:
+    """Return a condition of the verdict in words, without whether it is met."""
+    if c["name"] not in {"better_than_recency", "better_than_rules"}:
         days = translator.number(m["protocol"]["horizon_days"])
         have, need = translator.number(c["have"]), translator.number(c["need"])
-        text = translator.text(f"verdict.{c['name']}", have=have, need=need, days=days)
-        return Condition(text, c["met"], wait)
+        return translator.text(f"verdict.{c['name']}", have=have, need=need, days=days)
+    rules = c["name"] == "better_than_rules"
     if c["have"] is None or c["low"] is None:
-        return Condition(translator.text("verdict.better_unknown"), c["met"], wait)
-    difference, low, high = (signed(c[name], translator) for name in ("have", "low", "high"))
-    return Condition(
-        translator.text("verdict.better_than_recency", have=difference, low=low, high=high), c["met"], wait
-    )
+        return translator.text("verdict.rules_unknown" if rules else "verdict.better_unknown")
+    if rules:
+        found = {key: translator.number(c[key], 2) for key in ("have", "low", "high")}
+        return translator.text(f"verdict.rules_{c['measure']}", **found)
+    found = {key: signed(c[key], translator) for key in ("have", "low", "high")}
+    return translator.text("verdict.better_than_recency", **found)
 
 
 def signed(value: float | None, translator: Translator, digits: int = 3) -> str:
@@ -151,44 +186,53 @@ def signed(value: float | None, translator: Translator, digits: int = 3) -> str:
 
 
 def tiles(m: Figures, translator: Translator) -> list[Tile]:
-    """Return the tiles shown below the headline."""
-    own, auc = own_row(m), m["product"]["auc"]
-    calls, horizon = translator.number(own["capacity"]), translator.number(m["protocol"]["horizon_days"])
-    recency, rule = (
-        translator.percent(m["longest_silence_first"]["auc"]),
-        translator.number(m["protocol"]["lost_after_days"]),
-    )
+    """Return the tiles shown below the headline; none if too few customers were lost or everybody can be called."""
+    own, calls = own_row(m), m["calls"]
+    if own is None or calls["everyone_callable"]:
+        return []
+    mine, against_rule = own["product"], against_of(m, own)
+    low, high = (translator.percent(share_of(m, mine, end)) for end in ("_low", "_high"))
+    counts = {name: translator.number(mine[name]) for name in ("reached", "of")}
+    interval = {name: translator.number(against_rule[name], 2) for name in ("low", "high")}
     return [
-        risk_tile(m, translator),
+        lost_tile(m, translator),
         Tile(
-            translator.percent(own["reached_share"]),
+            translator.percent(share_of(m, mine)),
             translator.text("tile.reached"),
-            translator.text("tile.reached_note", calls=calls),
+            translator.text("tile.reached_note", low=low, high=high, **counts),
         ),
         Tile(
-            translator.number(own["lead_median_days"]),
-            translator.text("tile.early"),
-            translator.text("tile.early_note", rule=rule),
+            f"{translator.number(against_rule['ratio'], 2)} ×",
+            translator.text("tile.rule"),
+            translator.text("tile.rule_note", **interval),
         ),
-        Tile(
-            translator.percent(own["precision"]),
-            translator.text("tile.right"),
-            translator.text("tile.right_note", days=horizon),
-        ),
-        Tile(translator.percent(auc), translator.text("tile.auc"), translator.text("tile.auc_note", recency=recency)),
+        call_tile(m, translator),
     ]
 
 
-def risk_tile(m: Figures, translator: Translator) -> Tile:
-    """Return the tile for what is at risk: an amount, or a number of customers if the log has no amounts."""
-    figures = m["money"]
-    if figures["known"]:
-        worth = translator.money(figures["monthly_worth"], figures["currency"])
-        risk = translator.money(figures["monthly_worth_at_risk"], figures["currency"])
-        return Tile(risk, translator.text("tile.risk"), translator.text("tile.risk_note", worth=worth))
-    active, days = translator.number(figures["active_customers"]), translator.number(m["protocol"]["horizon_days"])
-    note = translator.text("tile.leavers_note", active=active, days=days)
-    return Tile(translator.number(figures["expected_leavers"]), translator.text("tile.leavers"), note)
+def lost_tile(m: Figures, translator: Translator) -> Tile:
+    """Return the tile for what is lost per month: money, or customers."""
+    calls, lost = m["calls"], m["calls"]["lost"]
+    people = translator.number(lost["per_month"])
+    if calls["measure"] == "worth":
+        worth = money_text(m, translator, lost["monthly_worth_per_month"])
+        return Tile(worth, translator.text("tile.lost_worth"), translator.text("tile.lost_worth_note", people=people))
+    n, months = translator.number(lost["silences"]), translator.number(calls["months"], 1)
+    return Tile(
+        people, translator.text("tile.lost_people"), translator.text("tile.lost_people_note", n=n, months=months)
+    )
+
+
+def call_tile(m: Figures, translator: Translator) -> Tile:
+    """Return the tile for what one call reaches: money, or customers."""
+    own, one = own_row(m), m["calls"]["per_call"]
+    mine: Figures = own["product"] if own else {"calls": 0, "reached": 0}
+    n = translator.number(mine["calls"])
+    if m["calls"]["measure"] == "worth" and one is not None:
+        worth = money_text(m, translator, one["monthly_worth_reached_per_call"])
+        return Tile(worth, translator.text("tile.call"), translator.text("tile.call_note", n=n))
+    per_hundred = translator.number(100 * mine["reached"] / mine["calls"] if mine["calls"] else None)
+    return Tile(per_hundred, translator.text("tile.call_people"), translator.text("tile.call_people_note", n=n))
 
 
 def unknown_words(m: Figures, translator: Translator) -> list[tuple[str, str]]:

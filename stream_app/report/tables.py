@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,9 +35,8 @@ def score_table(m: Figures, translator: Translator) -> Table:
     """Return the table of stream-app, the baseline and all experts, sorted by AUC."""
     experts = sorted(m["experts"].items(), key=lambda item: (-(item[1]["auc"] or 0), item[0]))
     scores = {"product": m["product"], SILENCE: m["longest_silence_first"], **dict(experts)}
-    keys = ("auc", "pr", "lift", "precision", "loss", "brier", "ece")
-    capacity = translator.number(m["protocol"]["capacity"])
-    head = [translator.text("trust.col_name"), *(translator.text(f"trust.col_{k}", n=capacity) for k in keys)]
+    keys = ("auc", "pr", "lift", "loss", "brier", "ece")
+    head = [translator.text("trust.col_name"), *(translator.text(f"trust.col_{k}") for k in keys)]
     rows = [[translator.name("expert", name), *score_row(s, translator)] for name, s in scores.items()]
     return Table(head, rows, strong={0})
 
@@ -51,29 +49,8 @@ def score_row(s: Figures, translator: Translator) -> list[str | Cell]:
         translator.number(s["auc"], 3) + interval,
         translator.number(s["pr_auc"], 3),
         translator.number(s["lift10"], 2),
-        translator.percent(s["precision_at_capacity"], 1),
         *(translator.number(s.get(name), 3) for name in ("log_loss", "brier", "ece")),
     ]
-
-
-def capacity_table(m: Figures, translator: Translator) -> Table:
-    """Return the table of the capacity curve."""
-    keys = ("calls", "reached", "early", "lead", "right", "baseline", "baseline_early")
-    head = [translator.text(f"gain.col_{key}", days=m["capacity"]["early_days"]) for key in keys]
-    rows: list[list[str | Cell]] = [
-        [
-            translator.number(a["capacity"]),
-            translator.percent(a["reached_share"], 1),
-            translator.percent(a["early_share"], 1),
-            translator.number(a["lead_median_days"]),
-            translator.percent(a["precision"], 1),
-            translator.percent(b["reached_share"], 1),
-            translator.percent(b["early_share"], 1),
-        ]
-        for a, b in zip(m["capacity"]["product"], m["capacity"]["recency"], strict=True)
-    ]
-    own = {i for i, a in enumerate(m["capacity"]["product"]) if a["capacity"] == m["protocol"]["capacity"]}
-    return Table(head, rows, strong=own)
 
 
 def calibration_table(m: Figures, translator: Translator) -> Table:
@@ -92,28 +69,26 @@ def calibration_table(m: Figures, translator: Translator) -> Table:
 
 
 def segment_table(rows: Sequence[Figures], m: Figures, translator: Translator) -> Table:
-    """Return a table of customer segments, with amounts if the log has them."""
-    known, currency = m["money"]["known"], m["money"]["currency"]
-    keys = ["segment", "customers", "risk", *(["worth", "at_risk"] if known else []), "promised", "left"]
-    most = max((row["monthly_worth_at_risk"] for row in rows), default=0) or 1
+    """Return a table of customer segments, with amounts if the log has them and losses if calls are planned."""
+    known, planned, currency = m["money"]["known"], m["money"]["expected_lost"] is not None, m["money"]["currency"]
+    keys = ["segment", "customers", *(["worth"] if known else []), *(["lost"] if planned else [])]
+    keys += ["risk", "promised", "left"]
+    most = max((row["monthly_worth"] for row in rows), default=0) or 1
     crowd = max((row["customers"] for row in rows), default=0) or 1
     body: list[list[str | Cell]] = []
     for row in rows:
-        worth: list[str | Cell] = [
-            translator.money(row["monthly_worth"], currency),
-            Cell(translator.money(row["monthly_worth_at_risk"], currency), row["monthly_worth_at_risk"] / most),
-        ]
-        body.append(
-            [
-                segment_name(row["segment"], translator),
-                Cell(translator.number(row["customers"]), row["customers"] / crowd),
-                translator.percent(row["risk"]),
-                *(worth if known else []),
-                translator.percent(row["promised"]),
-                translator.percent(row["churned"]),
-            ]
-        )
-    return Table([translator.text(f"customers.col_{key}") for key in keys], body)
+        cells: dict[str, str | Cell] = {
+            "segment": segment_name(row["segment"], translator),
+            "customers": Cell(translator.number(row["customers"]), row["customers"] / crowd),
+            "worth": Cell(translator.money(row["monthly_worth"], currency), row["monthly_worth"] / most),
+            "lost": translator.percent(row["lost_probability"]),
+            "risk": translator.percent(row["risk"]),
+            "promised": translator.percent(row["promised"]),
+            "left": translator.percent(row["churned"]),
+        }
+        body.append([cells[key] for key in keys])
+    days = translator.number(m["protocol"]["horizon_days"])
+    return Table([translator.text(f"customers.col_{key}", days=days) for key in keys], body)
 
 
 def segment_name(key: str, translator: Translator) -> str:
@@ -136,7 +111,7 @@ def churn_table(m: Figures, translator: Translator) -> Table:
             translator.number(r["lost"]),
             translator.percent(r["churn_rate"], 1),
         ]
-        for r in m["churn_by_month"]
+        for r in m["monthly_churn"]
     ]
     return Table(head, rows)
 
@@ -188,16 +163,6 @@ def feature_table(rows: Sequence[Figures], translator: Translator) -> Table:
     return Table(head, body, text_columns={0, 1, 2})
 
 
-def effect_table(m: Figures, translator: Translator) -> Table:
-    """Return the table of the effects of events on the odds."""
-    head = [translator.text(f"drivers.col_{key}") for key in ("event", "factor", "count")]
-    rows: list[list[str | Cell]] = [
-        [translator.name("drivers", kind), translator.number(math.exp(e["log_odds"]), 2), translator.number(e["n"])]
-        for kind, e in m["models"]["effects"].items()
-    ]
-    return Table(head, rows)
-
-
 def code_table(values: Mapping[str, object], head: list[str]) -> Table:
     """Return a table of names and values, both as code."""
     rows: list[list[str | Cell]] = [
@@ -224,19 +189,21 @@ def setting_text(value: object) -> str:
 
 
 def alert_table(m: Figures, translator: Translator) -> Table:
-    """Return the table of alert results and the reasons why alerts were closed."""
-    a, horizon = m["alerts"], translator.number(m["protocol"]["horizon_days"])
-    rows: list[list[str | Cell]] = [
-        [translator.text("alerts.opened"), translator.number(a["opened"])],
-        [translator.text("alerts.density"), translator.number(a["per_1000_customers_and_day"], 2)],
-        [translator.text("alerts.precision", days=horizon), translator.percent(a["precision"], 1)],
-        [translator.text("alerts.reached"), translator.percent(a["reached_share"], 1)],
-        [translator.text("alerts.early"), translator.number(a["lead"]["median_days"])],
-        [translator.text("alerts.flap"), translator.percent(a["flap_rate"], 1)],
-    ]
+    """Return the table of alerts: opened, closed by reason and still open, so that the numbers add up."""
+    a, before = m["alerts"], m["alerts"]["warm_up"]
     why = translator.text("alerts.closed")
+    rows: list[list[str | Cell]] = [[translator.text("alerts.opened"), translator.number(a["opened"])]]
     rows += [
-        [f"{why}{translator.colon}{translator.name('alerts', reason)}", translator.number(n)]
+        [f"– {why}{translator.colon}{translator.name('alerts', reason)}", translator.number(n)]
         for reason, n in a["closed"].items()
     ]
+    rows += [
+        [f"– {translator.text('alerts.still_open')}", translator.number(a["still_open"])],
+        [translator.text("alerts.density"), translator.number(a["per_1000_customers_and_day"], 2)],
+        [translator.text("alerts.flap"), translator.percent(a["flap_rate"], 1)],
+    ]
+    numbers = {"closed": sum(before["closed"].values()), "open": before["still_open"]}
+    note = translator.text("alerts.warm_up_note", **{k: translator.number(n) for k, n in numbers.items()})
+    warm_up = f"{translator.text('alerts.warm_up')}{translator.colon}{note}"
+    rows.append([warm_up, translator.number(before["opened"])])
     return Table([], rows)

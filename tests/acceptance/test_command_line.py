@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,9 +61,33 @@ def test_replay_writes_all_files_and_prints_the_path_of_the_report(shop: Path, t
     done = run("replay", shop, "--horizon", "30d", "--active-window", "90d", "--out", tmp_path, "--lang", "zh")
     assert done.returncode == 0
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"predictions.csv", "alerts.jsonl", "rejected.jsonl", "metrics.json", "report.html"}
+    files = {"predictions.csv", "alerts.jsonl", "rejected.jsonl", "metrics.json", "report.html", "call-list.xlsx"}
+    assert names == files
     assert "report.html" in done.stderr.decode()
     assert 'lang="zh' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_command_in_the_report_reproduces_the_results(shop: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "shop.toml"
+    settings.write_text("working_days = [1, 2, 3, 4]\nalert_lifetime = 20\n", encoding="utf-8")
+    options = ["--horizon", "30d", "--active-window", "90d", "--capacity", 2, "--zone", "Asia/Shanghai", "--lang", "zh"]
+    options += ["--rank-by", "worth", "--act-before", "20d", "--lateness", "2d", "--currency", "CNY", "--settings"]
+    done = run("replay", shop, *options, settings, "--contact-cost", "2.5", "--out", tmp_path / "first")
+    assert done.returncode == 0, done.stderr.decode()
+    metrics = json.loads((tmp_path / "first" / "metrics.json").read_text(encoding="utf-8"))
+    command = metrics["run"].pop("command")
+    assert str(tmp_path) not in command
+    assert html.escape(command, quote=False) in (tmp_path / "first" / "report.html").read_text(encoding="utf-8")
+    shutil.copy(shop, tmp_path / shop.name)
+    again = subprocess.run(
+        [STREAM_APP, *shlex.split(command)[1:]], cwd=tmp_path, capture_output=True, check=False, env=os.environ
+    )
+    assert again.returncode == 0, again.stderr.decode()
+    for name in ("predictions.csv", "alerts.jsonl", "rejected.jsonl", "call-list.xlsx"):
+        assert (tmp_path / "OUT" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
+    second = json.loads((tmp_path / "OUT" / "metrics.json").read_text(encoding="utf-8"))
+    assert {k: v for k, v in second.items() if k != "run"} == {k: v for k, v in metrics.items() if k != "run"}
+    assert second["run"]["command"] == command
 
 
 def test_predictions_have_the_promised_columns_and_one_decision_a_period(replayed: Path) -> None:

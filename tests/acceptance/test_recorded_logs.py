@@ -1,9 +1,10 @@
-"""Quality on recorded logs, by the real command and the independent judge that is kept beside the logs."""
+"""Quality on recorded logs, by the real command and the independent judges that are kept beside the logs."""
 
 from __future__ import annotations
 
 import csv
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -40,10 +41,16 @@ LOGS = {
 ReplayIt = Callable[[RecordedLog, Path, Path], Path]
 
 
-def replay(log: RecordedLog, source: Path, out: Path, hash_seed: str = "1") -> Path:
+# Calls per working day, of the logs that are long enough for customers to be lost after 180 days.
+CAPACITIES = {"online-retail": 4, "cdnow": 30}
+PLAN = ("--rank-by", "worth", "--lost-after", "180d", "--act-before", "45d")
+
+
+def replay(log: RecordedLog, source: Path, out: Path, hash_seed: str = "1", options: tuple[str, ...] = ()) -> Path:
     """Run the command, and return the folder of its results."""
     command = [STREAM_APP, "replay", source, "--format", log.mapping, "--out", out, "--lang", "en"]
     command += ["--horizon", f"{log.horizon}d", "--active-window", f"{log.active}d", "--decide-every", f"{log.every}d"]
+    command += options
     done = subprocess.run(
         [str(part) for part in command],
         capture_output=True,
@@ -107,6 +114,31 @@ def test_same_log_and_seed_give_the_same_bytes(
     again = replay(LOGS[name], data_dir / LOGS[name].file, tmp_path, hash_seed="4711")
     for file in ("predictions.csv", "alerts.jsonl"):
         assert (again / file).read_bytes() == (results(name, data_dir) / file).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.acceptance
+@pytest.mark.parametrize("name", CAPACITIES)
+def test_planned_calls_reach_more_than_the_best_rule_at_every_capacity(
+    name: str, data_dir: Path, tmp_path: Path
+) -> None:
+    log, capacity = LOGS[name], CAPACITIES[name]
+    out = replay(log, data_dir / log.file, tmp_path, options=(*PLAN, "--capacity", str(capacity)))
+    calls = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["calls"]
+    assert len(calls["ladder"]) >= 5
+    for row in calls["ladder"]:
+        against = row["against_best_rule"]["worth"]
+        sys.stdout.write(f"{row['capacity']} calls: {against['ratio']} times, {against['difference']:+}\n")
+        assert against["difference"] >= -0.005
+    own = next(row for row in calls["ladder"] if row["from_alerts"])
+    assert own["against_best_rule"]["worth"]["low"] > 1
+    assert own["product"]["worth_share"] == pytest.approx(calls["simulated_at_capacity"]["worth"], abs=0.01)
+    judge = [sys.executable, str(data_dir.parent / "tools" / "judge_calls.py"), "--capacity", str(capacity)]
+    judge += ["--log", str(data_dir / log.file), "--format", log.judged_as, "--alerts", str(out / "alerts.jsonl")]
+    judge += ["--horizon", str(log.horizon), "--lost-after", "180", "--act-before", "45", "--require", "worth:1.04"]
+    done = subprocess.run(judge, capture_output=True, text=True, check=False, timeout=1200)
+    sys.stdout.write(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def probabilities(folder: Path, until: str) -> list[tuple[str, str, str]]:

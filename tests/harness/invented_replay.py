@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from stream_app.core.alerts.lifecycle import AlertCandidate
 from stream_app.core.arrays import Floats, Ints
+from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.events.schema import KINDS
 from stream_app.core.units import DAY_US
 from stream_app.replay.results import (
@@ -47,27 +49,24 @@ def results(customers: int = 900, days: int = 540, seed: int = 1, **settings: ob
     names = [f"customer-{i:06d}" for i in rng.permutation(customers)]
     decisions = some_decisions(rng, orders, names, days, chosen)
     end = START + days * DAY_US - 1
+    alerts = some_alerts(rng, decisions, orders, chosen, end)
     return Results(
         decisions=decisions,
-        alerts=some_alerts(rng, decisions, orders, chosen, end),
+        alerts=alerts,
         drift=[DriftEvent(START + int(days * 0.7) * DAY_US, "log-loss", 0.52, 0.58)],
         versions=some_versions(days),
         log=some_log(orders, names, end),
         orders=orders,
+        refunds=no_refunds(),
         importances={f: float(w) for f, w in zip(FEATURES, np.geomspace(0.8, 0.01, len(FEATURES)), strict=True)},
-        effects={
-            "order": (len(orders[0]), -0.62),
-            "browsing": (90_210, -0.05),
-            "cart": (20_100, -0.11),
-            "complaint": (812, 0.34),
-            "silence": (len(decisions.label), 0.09),
-        },
         settings=chosen,
         seed=seed,
         seconds=12.34,
         events_per_second=23_456.7,
         peak_rss_bytes=312_000_000,
         versions_of={"numpy": "2.4.6", "river": "0.26.1"},
+        next_list=[a.candidate for a in alerts[-4:] if a.candidate],
+        command="stream-app replay shop-2023.jsonl.gz --out OUT --zone Asia/Shanghai",
     )
 
 
@@ -76,6 +75,11 @@ FEATURES = (
     "discount_share", "carts_30d", "visits_7d", "visits_30d", "open_complaints", "age_days",
     "returns_share", "gap_trend",
 )  # fmt: skip
+
+
+def no_refunds() -> tuple[Ints, Ints, Floats]:
+    """Return the columns of a log in which nothing is taken back."""
+    return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
 
 
 def some_orders(rng: np.random.Generator, customers: int, days: int) -> tuple[Ints, Ints, Floats]:
@@ -187,11 +191,38 @@ def some_alerts(
             returned = len(later) and later[0] < expires
             closes = int(later[0]) if returned else expires
             reason = "returned" if returned else ("fell" if rng.random() < 0.1 else "expired")
-            alerts.append(AlertRecord(f"{who}-{day}", "opened", name, now, rank + 1, p, "", expires))
+            candidate = some_candidate(d, int(row), now)
+            opened = AlertRecord(f"{who}-{day}", "opened", name, now, rank + 1, p, "", expires, candidate)
+            alerts.append(opened)
             if closes <= end:
                 alerts.append(AlertRecord(f"{who}-{day}", "closed", name, closes, rank + 1, p, reason, expires))
             free_at[who] = closes + (5 if reason == "fell" else 60) * DAY_US
     return sorted(alerts, key=lambda a: (a.at, a.alert_id, a.kind))
+
+
+def some_candidate(d: Decisions, row: int, now: int) -> AlertCandidate:
+    """Return the candidate of an alert, with an explanation that depends on the customer's orders."""
+    once = bool(np.isnan(d.usual_gap_days[row]))
+    causes = ("forgot_shop", "price") if once else ("price", "too_many_choices")
+    explanation = Explanation(
+        "one_time" if once else "declining",
+        (Cause(causes[0], 0.5), Cause(causes[1], 0.25)),
+        (Evidence("silence_once", {"days": float(d.recency_days[row])}),) if once else (),
+    )
+    return AlertCandidate(
+        customer=d.customers[int(d.customer[row])],
+        at=now,
+        rank_value=float(d.probability[row]),
+        probability=float(d.probability[row]),
+        monthly_worth=float(d.monthly_worth[row]),
+        silent_days=float(d.recency_days[row]),
+        usual_gap_days=float(d.usual_gap_days[row]),
+        source=1,
+        version=1,
+        explanation=explanation,
+        lost_probability=0.7,
+        act_by=now + 3 * DAY_US,
+    )
 
 
 def some_versions(days: int) -> list[Version]:

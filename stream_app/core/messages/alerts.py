@@ -68,6 +68,7 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
     Attributes:
         experiment: name of the holdout experiment.
         lost_probability: probability that the customer is lost.
+        cause: most likely cause; empty if unknown.
     """
 
     alert_id: Id
@@ -79,6 +80,7 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
     monthly_worth: Number
     lost_probability: Probability
     shop_id: Id = DEFAULT_SHOP
+    cause: Name = ""
 
     @property
     def latest(self) -> int:

@@ -103,13 +103,6 @@ class CandidateSelection:
             for place, row in zip(chosen, rows[chosen], strict=True)
         ]
 
-    def _may_contact(self, indices: npt.NDArray[np.intp]) -> Bools:
-        """Return for each index of a customer whether they may be contacted, and count those who may not."""
-        customers = self._working_set.by_index
-        allowed = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
-        self.suppressed["opted_out"] += len(allowed) - int(allowed.sum())
-        return allowed
-
     def _arms(self, names: Sequence[str], rows: Ints, worth: Floats, view: StateFrame) -> list[str]:
         """Return the arms of the customers in some rows in the holdout experiment."""
         holdout = self._settings.holdout
@@ -117,6 +110,13 @@ class CandidateSelection:
             return [NO_ARM] * len(names)
         complains = (view.complaint_opened != NO_DAY).any(axis=1)
         return [holdout.arm(*one) for one in zip(names, worth[rows].tolist(), complains[rows].tolist(), strict=True)]
+
+    def _may_contact(self, indices: npt.NDArray[np.intp]) -> Bools:
+        """Return for each index of a customer whether they may be contacted, and count those who may not."""
+        customers = self._working_set.by_index
+        allowed = np.array([not has_opted_out(customers[index].consent) for index in indices], dtype=np.bool_)
+        self.suppressed["opted_out"] += len(allowed) - int(allowed.sum())
+        return allowed
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""

@@ -247,6 +247,7 @@ def _announcement(alert: Alert, experiment: str) -> AlertMessage:
         monthly_worth=opened.monthly_worth,
         lost_probability=opened.lost_probability or 0.0,
         shop_id=opened.shop_id,
+        cause=alert.likeliest_cause,
     )
 
 

@@ -14,7 +14,7 @@ from stream_app.core.units import DAY_US
 from stream_app.core.uplift.betting import ratio_mismatch
 from stream_app.core.uplift.families import shrunk
 from stream_app.core.uplift.holdout import HELD_OUT, TREATED, Holdout, draw
-from stream_app.core.uplift.intervals import LEAST, Boundary, intervals
+from stream_app.core.uplift.intervals import Boundary, intervals, is_early
 from stream_app.core.uplift.outlook import YEARS, days_to_answer, detectable, drawn_within
 from stream_app.core.uplift.regression import running_effect, unadjusted
 
@@ -32,8 +32,8 @@ class Subject:
     lost_probability: float
     monthly_worth: float
     family: str  # most likely cause at the draw; empty: unknown
-    ordered: bool  # within the window
-    revenue: float  # within the window
+    ordered: bool = False  # within the window
+    revenue: float = 0.0  # within the window
 
 
 class ArmFigures(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class UpliftFigures(msgspec.Struct, frozen=True):
         mismatch: evidence that the arms are not split as they should be; broken above 1,000.
         families: effects by cause.
         cost: revenue that those held out would have brought if called, by the present estimate; None if unknown.
-        outlook: when the experiment answers.
+        outlook: when the experiment answers; None if too little is known.
     """
 
     experiment: str
@@ -159,7 +159,7 @@ def _effect(subjects: Sequence[Subject], treated: Sequence[bool], holdout: Holdo
     if holdout.ends:
         last = min(last, holdout.planned - 1)
     value, error = estimates.effect, estimates.error
-    if min(estimates.treated[last], estimates.held_out[last]) < LEAST:
+    if is_early(estimates)[last]:
         value, error = unadjusted(estimates)  # the regression means little yet
     return Effect(*(float(one[last]) for one in (value, lower, upper, error)))
 
@@ -206,7 +206,7 @@ def _cost(subjects: Sequence[Subject], effect: Effect | None) -> float | None:
 def _outlook(
     subjects: Sequence[Subject], effect: Effect | None, ripe: int, holdout: Holdout, now: int
 ) -> Outlook | None:
-    if effect is None:
+    if effect is None or effect.error <= 0.0:  # too few customers to tell how much their outcomes vary
         return None
     days = max(1.0, (now - min(one.drawn_at for one in subjects)) / DAY_US)
     per_day, deviation, boundary = len(subjects) / days, effect.error * ripe**0.5, Boundary(holdout)

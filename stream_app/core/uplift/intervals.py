@@ -3,7 +3,8 @@
 A plain 95 % interval that is looked at every day, until it excludes zero, is wrong far more often than 5 % of the time.
 These intervals contain the truth at all looks together with a probability of 95 %:
 
-- as long as an arm has fewer than `LEAST` customers, betting sequences of both proportions (`betting.py`);
+- as long as an arm has fewer than `LEAST` customers, or `LEAST_OUTCOMES` of either outcome, betting sequences of both
+  proportions (`betting.py`);
 - then an asymptotic confidence sequence that never ends and is narrowest at a planned number of customers
   (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Annals of Statistics 2024);
 - or, if the experiment ends at the planned number, the boundary of O'Brien and Fleming (Biometrics 1979) for any number
@@ -30,6 +31,7 @@ ERROR: Final = 0.05  # probability that the interval excludes the truth at some 
 EARLY_ERROR: Final = 0.0003  # its part before both arms have LEAST customers, when nothing can be decided
 END_ERROR: Final = 0.04  # if an end is declared: leaves a margin, since the estimate is only about normal
 LEAST: Final = 100  # customers per arm from which on the estimate is about normal
+LEAST_OUTCOMES: Final = 20  # the same for customers per arm who ordered, and for those who did not
 PLAIN: Final = NormalDist().inv_cdf(1.0 - ERROR / 2.0)  # standard errors of an interval for a single look
 
 
@@ -94,13 +96,24 @@ def _solved(decreasing: Callable[[float], float], value: float) -> float:
 def intervals(estimates: Estimates, holdout: Holdout) -> tuple[Floats, Floats]:
     """Return the interval of the effect after each customer. Outcomes are 0 or 1, or lie between them."""
     half = Boundary(holdout).at(estimates.treated + estimates.held_out) * estimates.error
-    is_early = np.minimum(estimates.treated, estimates.held_out) < LEAST
+    few = is_early(estimates)
     lower, upper = early_intervals(
-        *(one[is_early] for one in (estimates.treated_outcomes, estimates.treated)),
-        *(one[is_early] for one in (estimates.held_out_outcomes, estimates.held_out)),
+        *(one[few] for one in (estimates.treated_outcomes, estimates.treated)),
+        *(one[few] for one in (estimates.held_out_outcomes, estimates.held_out)),
     )
     effect = estimates.effect
-    return _with(effect - half, is_early, lower), _with(effect + half, is_early, upper)
+    return _with(effect - half, few, lower), _with(effect + half, few, upper)
+
+
+def is_early(estimates: Estimates) -> Bools:
+    """Return after which customers the estimate is not yet about normal."""
+    early = np.zeros(estimates.effect.shape, dtype=np.bool_)
+    for count, outcomes in (
+        (estimates.treated, estimates.treated_outcomes),
+        (estimates.held_out, estimates.held_out_outcomes),
+    ):
+        early |= (count < LEAST) | (np.minimum(outcomes, count - outcomes) < LEAST_OUTCOMES)
+    return early
 
 
 def _with(values: Floats, where: Bools, others: Floats) -> Floats:

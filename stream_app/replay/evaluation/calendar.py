@@ -32,22 +32,12 @@ def days(first: int, last: int, zone: ZoneInfo) -> list[date]:
     return [start + timedelta(days=number) for number in range(count)]
 
 
-def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
-    """Return the starts of all days from the day of `first` to the day after `last`, in microseconds."""
-    return np.array([micros(datetime.combine(day, time(), zone)) for day in days(first, last, zone)], np.int64)
-
-
 def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]]:
     """Return starts and names (such as 2026-03) of the months from the month of `first` to the month after `last`."""
     first_month, last_month = (np.datetime64(iso_day(at, zone), "M") for at in (first, last))
     names: list[str] = np.arange(first_month, last_month + 2).astype(str).tolist()
     starts = [micros(datetime.fromisoformat(f"{name}-01").replace(tzinfo=zone)) for name in names]
     return np.array(starts, np.int64), names
-
-
-def index_of(at: Ints, starts: Ints) -> Ints:
-    """Return, for each instant, the index of the span that contains it; spans begin at `starts`."""
-    return (np.searchsorted(starts, at, side="right") - 1).astype(np.int64)
 
 
 def call_times(first: int, last: int, zone: ZoneInfo, working_days: tuple[int, ...], hour: int) -> Ints:

@@ -6,7 +6,6 @@ import numpy as np
 
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.calendar import month_starts
-from stream_app.replay.evaluation.departures import Departures
 from stream_app.replay.evaluation.evaluation import Evaluation
 
 
@@ -31,9 +30,9 @@ def cohort_retention(evaluation: Evaluation) -> dict[str, object]:
     return {"months": names[:complete], "sizes": sizes[:complete], "retention": retention[:complete]}
 
 
-def churn_by_month(evaluation: Evaluation, departures: Departures) -> list[dict[str, object]]:
+def churn_by_month(evaluation: Evaluation) -> list[dict[str, object]]:
     """Return the churn rate of each complete month: customers lost in the month ÷ customers at its start."""
-    orders, lost_after = departures.orders, departures.lost_after
+    orders, lost_after = evaluation.orders, evaluation.protocol.lost_after_us
     starts, names = month_starts(int(orders.at.min()), evaluation.end_at, evaluation.protocol.zone)
     noticed = np.where(orders.silence >= lost_after, orders.at + lost_after, np.iinfo(np.int64).max)
     leaves = np.minimum(noticed, orders.at + orders.silence)

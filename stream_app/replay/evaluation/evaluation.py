@@ -12,12 +12,15 @@ from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
+from stream_app.core.settings import Campaign, Settings
 from stream_app.core.units import DAY_US
-from stream_app.replay.evaluation.calendar import index_of, midnights
+from stream_app.replay.evaluation.calendar import local
+from stream_app.replay.evaluation.ledger import Ledger
 from stream_app.replay.evaluation.orders import Orders
 from stream_app.replay.results import CHURNED, OPEN, Results
 
@@ -39,6 +42,10 @@ class Protocol:
     zone: ZoneInfo
     working_days: tuple[int, ...] = (0, 1, 2, 3, 4)  # Monday is 0
     hour: int = 9
+    rank_by: str = "risk"
+    act_before_days: float = 0.0
+    alert_above: float = 0.5
+    campaigns: tuple[Campaign, ...] = ()
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Protocol:
@@ -52,7 +59,31 @@ class Protocol:
             zone=ZoneInfo(settings["zone"]),
             working_days=tuple(settings.get("working_days", cls.working_days)),
             hour=settings.get("nomination_hour", cls.hour),
+            rank_by=settings.get("rank_by", cls.rank_by),
+            act_before_days=settings.get("act_before_days") or settings["lost_after_days"] / 4,
+            alert_above=settings.get("alert_above", cls.alert_above),
+            campaigns=msgspec.convert(settings.get("campaigns", ()), tuple[Campaign, ...]),
         )
+
+    @property
+    def lost_after_us(self) -> int:
+        """Time without an order after which a customer is lost, microseconds."""
+        return round(self.lost_after_days * DAY_US)
+
+    @property
+    def act_before_us(self) -> int:
+        """Time before a customer would be lost by which a call must come, microseconds."""
+        return round(self.act_before_days * DAY_US)
+
+    @property
+    def planning(self) -> Settings:
+        """The settings that decide which silences are usual."""
+        return Settings(lost_after=self.lost_after_us, act_before=self.act_before_us)
+
+    def opens_alerts(self, at: int) -> bool:
+        """Return whether alerts may open at an instant: not during campaigns."""
+        day = local(at, self.zone).date()
+        return not any(campaign.covers(day) for campaign in self.campaigns)
 
 
 @dataclass(frozen=True)
@@ -66,6 +97,21 @@ class Evaluation:
     first_order_at: int
     warm_at: int
     end_at: int
+
+    @property
+    def plans_calls(self) -> bool:
+        """Whether alerts were planned by the probability that customers are lost."""
+        return self.results.decisions.lost_probability is not None and self.protocol.rank_by != "risk"
+
+    @cached_property
+    def orders(self) -> Orders:
+        """All orders in order of time."""
+        return Orders.of(self.results)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Orders and refunds of each customer."""
+        return Ledger.of(self.results)
 
     @cached_property
     def counted(self) -> Bools:
@@ -81,12 +127,6 @@ class Evaluation:
     def outcome(self) -> Bools:
         """Whether the customer churned, for each counted row."""
         return self.churned[self.counted]
-
-    @cached_property
-    def day(self) -> Ints:
-        """Calendar day in the shop's time zone for each counted row, starting at 0."""
-        at = self.results.decisions.decided_at[self.rows[self.counted]]
-        return index_of(at, midnights(self.warm_at, self.end_at, self.protocol.zone)) if len(at) else at
 
     @cached_property
     def product(self) -> Scored:

@@ -1,4 +1,4 @@
-"""Model metrics of a replay: versions, expert weights over time, drift, feature importances and event effects."""
+"""Model metrics of a replay: versions, expert weights over time, drift and feature importances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ POINTS: Final = 60  # maximum number of versions shown
 
 
 def model_figures(evaluation: Evaluation) -> dict[str, object]:
-    """Return the metrics of the models, with features and events in descending order of importance."""
+    """Return the metrics of the models, with features in descending order of importance.
+
+    A fall of the log-loss is an improvement and not reported as drift.
+    """
     results, zone = evaluation.results, evaluation.protocol.zone
     return {
         "versions": len(results.versions),
@@ -30,12 +33,9 @@ def model_figures(evaluation: Evaluation) -> dict[str, object]:
         "drift": [
             {"on": iso_day(d.at, zone), "what": d.what, "before": d.before, "after": d.after}
             for d in sorted(results.drift, key=lambda d: d.at)
+            if d.after > d.before
         ],
         "importances": dict(sorted(results.importances.items(), key=lambda item: (-item[1], item[0]))),
-        "effects": {
-            kind: {"n": n, "log_odds": change}
-            for kind, (n, change) in sorted(results.effects.items(), key=lambda item: (-abs(item[1][1]), item[0]))
-        },
     }
 
 

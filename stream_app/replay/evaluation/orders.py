@@ -60,3 +60,10 @@ def next_orders(customer: Ints, at: Ints, end_at: int) -> Ints:
     found = np.full(len(at), end_at)
     found[by_customer[:-1][same]] = at[by_customer[1:][same]]
     return found
+
+
+def first_orders(orders: Orders, customers: int) -> Ints:
+    """Return the time of each customer's first order."""
+    first = np.full(customers, np.iinfo(np.int64).max)
+    np.minimum.at(first, orders.customer, orders.at)
+    return first

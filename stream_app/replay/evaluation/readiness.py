@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,8 +20,13 @@ MIN_LABELS: Final = 100  # minimum labels of each outcome
 NEVER_DAYS: Final = 3650  # longer forecasts (over ten years) are not shown
 
 
-def readiness(evaluation: Evaluation) -> dict[str, object]:
-    """Return the four conditions with their values, minimums, and the days until they are met at the current growth."""
+def readiness(evaluation: Evaluation, calls: Mapping[str, Any]) -> dict[str, object]:
+    """Return the conditions with their values, minimums, and the days until they are met at the current growth.
+
+    Args:
+        evaluation: of the replay.
+        calls: result of `call_figures`.
+    """
     label, log = evaluation.results.decisions.label, evaluation.results.log
     span = max((evaluation.end_at - log.first_at) / DAY_US, 1.0)
     horizon = evaluation.protocol.horizon_days
@@ -29,6 +35,7 @@ def readiness(evaluation: Evaluation) -> dict[str, object]:
         condition("churned_labels", int((label == CHURNED).sum()), MIN_LABELS, max(span - horizon, 1.0)),
         condition("retained_labels", int((label == RETAINED).sum()), MIN_LABELS, max(span - horizon, 1.0)),
         better_than_recency(evaluation),
+        *([better_than_rules(evaluation, calls)] if evaluation.plans_calls else []),
     ]
     waits = [c["days_to_go"] for c in conditions if not c["met"]]
     known = [w for w in waits if isinstance(w, int)]
@@ -75,6 +82,30 @@ def better_than_recency(evaluation: Evaluation) -> dict[str, object]:
         "need": 0.0,
         "low": low,
         "high": high,
+        "met": met,
+        "days_to_go": 0 if met else wait if wait is not None and wait <= NEVER_DAYS else None,
+    }
+
+
+def better_than_rules(evaluation: Evaluation, calls: Mapping[str, Any]) -> dict[str, object]:
+    """Return whether planned calls reach significantly more than those of the best rule (lower end above 1).
+
+    The figure is worth, or people if calls are planned for people or the log has no amounts.
+    """
+    own = next((row for row in calls["ladder"] if row["from_alerts"]), None)
+    found = own["against_best_rule"][calls["measure"]] if own else {}
+    ratio, low, high = (float("nan" if found.get(key) is None else found[key]) for key in ("ratio", "low", "high"))
+    met, elapsed, wait = bool(low > 1), (evaluation.end_at - evaluation.warm_at) / DAY_US, None
+    if not met and np.isfinite(low) and ratio > 1:
+        wait = ceil(elapsed * (((ratio - low) / (ratio - 1)) ** 2 - 1))
+    return {
+        "name": "better_than_rules",
+        "have": ratio,
+        "need": 1.0,
+        "low": low,
+        "high": high,
+        "measure": calls["measure"],
+        "rule": own["best_rule"][calls["measure"]] if own else None,
         "met": met,
         "days_to_go": 0 if met else wait if wait is not None and wait <= NEVER_DAYS else None,
     }

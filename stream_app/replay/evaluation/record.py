@@ -14,35 +14,35 @@ import numpy as np
 
 import stream_app
 from stream_app.core.arrays import Floats
-from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, pr_auc, precision_at, roc_auc
+from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, pr_auc, roc_auc
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.alerts import alert_figures
 from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.calibration import deciles, reliability
-from stream_app.replay.evaluation.capacity import capacity_curve
+from stream_app.replay.evaluation.call_figures import call_figures, silences_of
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
-from stream_app.replay.evaluation.departures import Departures, find_departures
 from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
 from stream_app.replay.evaluation.intervals import auc_difference, auc_interval
 from stream_app.replay.evaluation.models import model_figures
 from stream_app.replay.evaluation.readiness import readiness
+from stream_app.replay.evaluation.reasons import next_list_figures, reason_figures, sample_alerts
 from stream_app.replay.evaluation.segments import segment_tables
 from stream_app.replay.evaluation.support import support_figures
 from stream_app.replay.evaluation.windows import windows
 from stream_app.replay.evaluation.worth import money_figures
 from stream_app.replay.results import OPEN, SOURCES, Results
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 DIGITS: Final = 6
 
 
 def metrics(results: Results) -> dict[str, object]:
     """Return all metrics of a replay."""
     evaluation = evaluate(results)
-    departures = find_departures(evaluation)
+    calls = call_figures(evaluation)
     figures = {
         "schema": SCHEMA,
-        "protocol": protocol_figures(evaluation, departures),
+        "protocol": protocol_figures(evaluation),
         "decisions": decision_counts(evaluation),
         "product": score_figures(evaluation, results.decisions.probability),
         "experts": {name: score_figures(evaluation, p) for name, p in sorted(results.decisions.experts.items())},
@@ -50,14 +50,17 @@ def metrics(results: Results) -> dict[str, object]:
         "calibration": reliability(evaluation),
         "deciles": deciles(evaluation),
         "windows": windows(evaluation),
-        "alerts": alert_figures(evaluation, departures),
-        "capacity": capacity_curve(evaluation, departures),
-        "money": money_figures(evaluation, departures),
+        "calls": calls,
+        "reasons": reason_figures(evaluation, silences_of(evaluation)),
+        "samples": sample_alerts(evaluation),
+        "next_list": next_list_figures(evaluation),
+        "alerts": alert_figures(evaluation),
+        "money": money_figures(evaluation),
         "segments": segment_tables(evaluation),
         "repurchase": repurchase(evaluation),
         "cohorts": cohort_retention(evaluation),
-        "churn_by_month": churn_by_month(evaluation, departures),
-        "readiness": readiness(evaluation),
+        "monthly_churn": churn_by_month(evaluation),
+        "readiness": readiness(evaluation, calls),
         "models": model_figures(evaluation),
         "log": log_figures(evaluation),
         "support": support_figures(results.log),
@@ -84,7 +87,7 @@ def plain(value: object) -> object:
             return other
 
 
-def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
+def protocol_figures(evaluation: Evaluation) -> dict[str, object]:
     """Return the evaluation protocol and the period evaluated."""
     p = evaluation.protocol
 
@@ -97,14 +100,14 @@ def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str
         "every_days": p.every_days,
         "lost_after_days": p.lost_after_days,
         "capacity": p.capacity,
+        "rank_by": p.rank_by,
+        "act_before_days": p.act_before_days,
         "zone": str(p.zone),
         "first_event": day(evaluation.results.log.first_at),
         "last_event": day(evaluation.end_at),
         "first_order": day(evaluation.first_order_at),
         "counted_from": day(evaluation.warm_at),
         "counted_until": day(evaluation.end_at - round(p.horizon_days * DAY_US)),
-        "departure_means": departures.definition,
-        "departures": departures.count,
     }
 
 
@@ -127,7 +130,7 @@ def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
     """Return the metrics of a column of probabilities, or None if the column is incomplete."""
     scored = evaluation.scored(column)
     if not len(scored.churned) or not np.isfinite(scored.probability).all():
-        names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10", "precision_at_capacity")
+        names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10")
         return dict.fromkeys((*names, "log_loss", "brier", "ece", "mean_probability"))
     return {
         **ranking_figures(evaluation, scored),
@@ -147,7 +150,6 @@ def ranking_figures(evaluation: Evaluation, scored: Scored) -> dict[str, object]
         "auc_high": high,
         "pr_auc": pr_auc(scored),
         "lift10": lift(scored),
-        "precision_at_capacity": precision_at(scored, evaluation.day, evaluation.protocol.capacity),
     }
 
 
@@ -194,6 +196,7 @@ def run_figures(results: Results) -> dict[str, object]:
     """Return the run's duration, memory and package versions, the only part that differs between runs."""
     return {
         "seed": results.seed,
+        "command": results.command,
         "events": results.log.events,
         "seconds": round(results.seconds, 3),
         "events_per_second": round(results.events_per_second, 1),

@@ -1,4 +1,4 @@
-"""Customers by RFM segment and by lifecycle stage: number, revenue at risk, and calibration.
+"""Customers by RFM segment and by lifecycle stage: number, worth, and calibration.
 
 RFM as used by shops in China: recency, frequency and money, each above or below the median of the active customers,
 give eight segments.
@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.arrays import Bools, Ints
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.replay.evaluation.calibration import observed
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.evaluation.worth import newest_decisions
+from stream_app.replay.evaluation.worth import newest_decisions, worth_today
 from stream_app.replay.results import STAGES
 
 # (recent, frequent, high spending) -> key, in report order
@@ -58,23 +58,32 @@ def segment_tables(evaluation: Evaluation) -> dict[str, object]:
 
 def table(evaluation: Evaluation, names: list[str], now: Ints, past: Ints) -> list[dict[str, object]]:
     """Return one entry per segment, with its active customers and the calibration of its evaluated decisions."""
+    worth = worth_today(evaluation, evaluation.results.decisions.customer[newest_decisions(evaluation)])
     return [
-        {"segment": name, **today(evaluation, now == i), **measured(evaluation, np.flatnonzero(past == i))}
+        {"segment": name, **today(evaluation, now == i, worth), **measured(evaluation, np.flatnonzero(past == i))}
         for i, name in enumerate(names)
         if i in now or i in past
     ]
 
 
-def today(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
-    """Return the statistics of a segment's active customers at the end of the log."""
+def today(evaluation: Evaluation, mine: Bools, worth: Floats) -> dict[str, object]:
+    """Return the statistics of a segment's active customers at the end of the log.
+
+    Args:
+        evaluation: of the replay.
+        mine: which of the active customers belong to the segment.
+        worth: monthly worth of all active customers.
+    """
     d, rows = evaluation.results.decisions, newest_decisions(evaluation)[mine]
-    worth, p = np.nan_to_num(d.monthly_worth[rows]), d.probability[rows]
+    worth, p = worth[mine], d.probability[rows]
+    lost = None if d.lost_probability is None else d.lost_probability[rows]
     return {
         "customers": len(rows),
         "share": mine.mean() if len(mine) else None,
         "risk": p.mean() if len(rows) else None,
+        "lost_probability": lost.mean() if lost is not None and len(rows) else None,
         "monthly_worth": worth.sum(),
-        "monthly_worth_at_risk": (worth * p).sum(),
+        "monthly_worth_expected_lost": None if lost is None else (worth * lost).sum(),
     }
 
 

@@ -1,4 +1,8 @@
-"""Monthly revenue of the active customers and the share at risk, in the shop's currency."""
+"""Monthly worth of the active customers, in the shop's currency.
+
+The monthly worth of a customer is the net money so far ÷ (time since the first order + horizon), for a month. It is the
+same everywhere in the evaluation. A customer's single order is thus spread over the time since it and one horizon more.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.units import DAY_US
-from stream_app.replay.evaluation.departures import Departures
 from stream_app.replay.evaluation.evaluation import Evaluation
+from stream_app.replay.evaluation.orders import first_orders
 
-MONTH_DAYS: Final = 30.4375
+MONTH_DAYS: Final = 30.44
 
 
 def newest_decisions(evaluation: Evaluation) -> Ints:
@@ -23,37 +27,34 @@ def newest_decisions(evaluation: Evaluation) -> Ints:
     return newest[newest >= 0].astype(np.int64)
 
 
-def money_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
-    """Return the monthly revenue, the revenue at risk and the revenue lost through departures."""
+def worth_today(evaluation: Evaluation, customer: Ints) -> Floats:
+    """Return the monthly worth of customers at the end of the log."""
+    at = np.full(len(customer), evaluation.end_at)
+    first = first_orders(evaluation.orders, len(evaluation.results.decisions.customers))[customer]
+    days = (at - first) / DAY_US + evaluation.protocol.horizon_days
+    return evaluation.ledger.net(customer, at) / days * MONTH_DAYS
+
+
+def currency_of(evaluation: Evaluation) -> str:
+    """Return the currency that was given, or else the only one of the log; empty if there is none or several."""
+    given = str(evaluation.results.settings.get("currency") or "")
+    found = evaluation.results.log.currencies
+    return given or (next(iter(found)) if len(found) == 1 else "")
+
+
+def money_figures(evaluation: Evaluation) -> dict[str, object]:
+    """Return the active customers and their worth, and how much of it is expected to be lost if calls are planned."""
     decisions, rows = evaluation.results.decisions, newest_decisions(evaluation)
-    worth, p = np.nan_to_num(decisions.monthly_worth[rows]), decisions.probability[rows]
+    worth, p = worth_today(evaluation, decisions.customer[rows]), decisions.probability[rows]
     _, _, amounts = evaluation.results.orders
-    at_risk = worth * p
-    top = np.argsort(-at_risk, kind="stable")[: evaluation.protocol.capacity]
-    lost = worth_at_departure(evaluation, departures)
-    months = (evaluation.end_at - evaluation.warm_at) / DAY_US / MONTH_DAYS
+    lost = None if decisions.lost_probability is None else decisions.lost_probability[rows]
     return {
         "known": bool(np.nansum(np.abs(amounts)) > 0 and worth.sum() > 0),
-        "currency": str(evaluation.results.settings.get("currency") or ""),
+        "currency": currency_of(evaluation),
+        "currencies": dict(sorted(evaluation.results.log.currencies.items())),
         "active_customers": len(rows),
-        "expected_leavers": p.sum(),
         "monthly_worth": worth.sum(),
-        "monthly_worth_at_risk": at_risk.sum(),
-        "at_risk_share": at_risk.sum() / worth.sum() if worth.sum() > 0 else None,
-        "monthly_worth_of_top": worth[top].sum(),
-        "departed_customers": departures.count,
-        "departed_monthly_worth": lost.sum(),
-        "departed_monthly_worth_per_month": lost.sum() / months if months > 0 else None,
+        "expected_without_order": p.sum(),
+        "expected_lost": None if lost is None else lost.sum(),
+        "monthly_worth_expected_lost": None if lost is None else (worth * lost).sum(),
     }
-
-
-def worth_at_departure(evaluation: Evaluation, departures: Departures) -> Floats:
-    """Return the monthly revenue of each departed customer at the last decision before the departure was noticed."""
-    decisions, orders = evaluation.results.decisions, departures.orders
-    gone = np.flatnonzero(departures.left)
-    last_of = np.full(len(orders.at), -1)
-    order = orders.last_before(decisions.customer, decisions.decided_at)
-    known = order >= 0
-    last_of[order[known]] = np.flatnonzero(known)
-    rows = last_of[gone]
-    return np.nan_to_num(decisions.monthly_worth[rows[rows >= 0]])

@@ -3,36 +3,87 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Final
 
 import altair as alt
 
 from stream_app.i18n import Translator
 from stream_app.report.charts.common import PERCENT, Figures, hover
-from stream_app.report.drawing import ACCENT, INK, MUTED, SECOND, Picture, Plot, data, picture
+from stream_app.report.drawing import ACCENT, FAINT, INK, MUTED, SECOND, Picture, Plot, data, picture
+from stream_app.report.summary import best_of, own_row, share_of
+
+LINES: Final = {"oracle": FAINT, "best": SECOND, "product": ACCENT}
 
 
-def capacity_chart(m: Figures, translator: Translator, field: str, title: str, description: str) -> Picture:
-    """Return the chart of a share by calls per day, for stream-app and "longest silence first"."""
-    curve, own = m["capacity"], m["protocol"]["capacity"]
+def reach_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the chart of what calls reach in time, by calls per day; None if too few customers were lost."""
+    rows, own = m["calls"]["ladder"], own_row(m)
+    if own is None:
+        return None
+    points = [
+        Point(
+            calls=row["capacity"],
+            shares={
+                "product": share_of(m, row["product"]),
+                "best": share_of(m, best_of(m, row)[1]),
+                "oracle": share_of(m, row["oracle"]),
+            },
+            rule=best_of(m, row)[0],
+        )
+        for row in rows
+    ]
+    mine = next(point for row, point in zip(rows, points, strict=True) if row is own)
+    values = {name: translator.percent(share) for name, share in mine.shares.items()}
+    description = translator.text("gain.alt_reach", n=translator.number(own["capacity"]), **values)
+    return capacity_chart(m, translator, points, translator.text(f"gain.chart_{m['calls']['measure']}"), description)
+
+
+def right_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the chart of the calls without an order in the horizon after them; None if too few customers were lost."""
+    rows, days = m["calls"]["ladder"], translator.number(m["protocol"]["horizon_days"])
+    points = [
+        Point(
+            calls=row["capacity"],
+            shares={"product": row["product"]["right"], "best": best_of(m, row)[1]["right"]},
+            rule=best_of(m, row)[0],
+        )
+        for row in rows
+    ]
+    if not points:
+        return None
+    title = translator.text("gain.chart_right", days=days)
+    return capacity_chart(m, translator, points, title, translator.text("gain.alt_right"))
+
+
+@dataclass(frozen=True)
+class Point:
+    """The shares at one capacity, by line, and the best rule there."""
+
+    calls: int
+    shares: dict[str, float | None]
+    rule: str
+
+
+def tip(point: Point, translator: Translator) -> str:
+    """Return the hover text of a point."""
+    shares = {name: translator.percent(share) for name, share in point.shares.items()}
+    key = "gain.tip" if "oracle" in shares else "gain.tip_right"
+    rule = translator.text(f"rule.{point.rule}")
+    return translator.text(key, calls=translator.number(point.calls), rule=rule, **shares)
+
+
+def capacity_chart(m: Figures, translator: Translator, points: list[Point], title: str, description: str) -> Picture:
+    """Return a chart of shares by calls per day."""
+    own = m["protocol"]["capacity"]
     rows = [
-        {"calls": row["capacity"], "share": row[field], "who": who}
-        for who in ("product", "recency")
-        for row in curve[who]
-        if row[field] is not None
+        {"calls": point.calls, "share": share, "who": who}
+        for point in points
+        for who, share in point.shares.items()
+        if share is not None
     ]
-    tips = [
-        {
-            "calls": a["capacity"],
-            "tip": translator.text(
-                "gain.tip",
-                calls=translator.number(a["capacity"]),
-                product=translator.percent(a[field]),
-                recency=translator.percent(b[field]),
-            ),
-        }
-        for a, b in zip(curve["product"], curve["recency"], strict=True)
-    ]
-    ticks = [row["capacity"] for row in curve["product"]]
+    tips = [{"calls": point.calls, "tip": tip(point, translator)} for point in points]
+    ticks = [point.calls for point in points]
 
     def draw(width: int) -> Plot:
         scale = alt.Scale(type="log", domain=[min(ticks), max(ticks)], padding=14)
@@ -40,7 +91,7 @@ def capacity_chart(m: Figures, translator: Translator, field: str, title: str, d
         x = alt.X("calls:Q", scale=scale, title=translator.text("gain.axis_calls"), axis=axis)
         y = alt.Y("share:Q", title=None, axis=alt.Axis(format=PERCENT, tickCount=5), scale=alt.Scale(domain=[0, 1]))
         base = alt.Chart(data(rows)).encode(x=x, y=y)
-        who = alt.Color("who:N", scale=alt.Scale(domain=["recency", "product"], range=[SECOND, ACCENT]), legend=None)
+        who = alt.Color("who:N", scale=alt.Scale(domain=list(LINES), range=list(LINES.values())), legend=None)
         mine = alt.Chart(data([{"calls": own, "label": translator.text("gain.capacity", n=translator.number(own))}]))
         late = own > math.sqrt(min(ticks) * max(ticks))
         return alt.layer(
@@ -63,7 +114,7 @@ def capacity_chart(m: Figures, translator: Translator, field: str, title: str, d
 
 def lead_chart(m: Figures, translator: Translator) -> Picture | None:
     """Return the histogram of lead times, or None if no departing customer was reached."""
-    lead = m["capacity"]["lead"]
+    lead = m["calls"]["lead"]
     if not lead["n"]:
         return None
     gap = 0.04 * (lead["histogram"][0]["to_days"] - lead["histogram"][0]["from_days"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import textwrap
 from collections.abc import Sequence
 
@@ -11,14 +10,14 @@ import altair as alt
 
 from stream_app.i18n import Translator
 from stream_app.report.charts.common import PERCENT, Figures
-from stream_app.report.drawing import ACCENT, FULL, INK, MUTED, NARROW, SECOND, Picture, Plot, data, picture
+from stream_app.report.drawing import ACCENT, FULL, INK, NARROW, Picture, Plot, data, picture
 
 NAME_CHARS = {FULL: 48, NARROW: 20}  # maximum characters of a feature name, by chart width
 
 
 def churn_chart(m: Figures, translator: Translator) -> Picture | None:
     """Return the chart of the churn rate by calendar month, or None if no month is complete."""
-    months = m["churn_by_month"]
+    months = m["monthly_churn"]
     if not months:
         return None
     bars = [
@@ -99,50 +98,3 @@ def wrapped(text: str, chars: int, translator: Translator) -> list[str]:
     ['days since the', "customer's last …"]
     """
     return textwrap.wrap(text, chars // 2 if translator.lang == "zh" else chars, max_lines=2, placeholder=" …")
-
-
-def effect_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Return the chart of the factors by which events change the odds of leaving, or None if there are none."""
-    effects = m["models"]["effects"]
-    if not effects:
-        return None
-    bars = [
-        {
-            "name": translator.name("drivers", kind),
-            "factor": math.exp(e["log_odds"]),
-            "one": 1,
-            "side": "up" if e["log_odds"] > 0 else "down",
-            "label": f"×{math.exp(e['log_odds']):.2f}",
-            "tip": translator.text(
-                "drivers.effects_tip",
-                name=translator.name("drivers", kind),
-                factor=f"{math.exp(e['log_odds']):.2f}",
-                n=translator.number(e["n"]),
-            ),
-        }
-        for kind, e in effects.items()
-    ]
-
-    def draw(width: int) -> Plot:
-        reach = (1.35 if width == FULL else 2.2) * math.exp(max(abs(e["log_odds"]) for e in effects.values()))
-        scale = alt.Scale(type="log", domain=[1 / reach, reach], nice=False)
-        y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=180, labelColor=INK))
-        axis = alt.Axis(tickCount=3, format="~r")
-        x = alt.X("factor:Q", title=translator.text("drivers.effects_axis"), scale=scale, axis=axis)
-        base = alt.Chart(data(bars)).encode(y=y)
-        side = alt.Color("side:N", scale=alt.Scale(domain=["up", "down"], range=[SECOND, ACCENT]), legend=None)
-
-        def labels(which: str) -> alt.Chart:
-            return base.transform_filter(alt.datum.side == which)
-
-        return alt.layer(
-            base.mark_bar(height=13).encode(x=x, x2="one:Q", color=side, description=alt.Description("tip:N")),
-            labels("up").mark_text(aria=False, align="left", dx=6, fontSize=12, color=INK).encode(x=x, text="label:N"),
-            labels("down")
-            .mark_text(aria=False, align="right", dx=-6, fontSize=12, color=INK)
-            .encode(x=x, text="label:N"),
-            alt.Chart(data([{"factor": 1}])).mark_rule(aria=False, color=MUTED).encode(x=x),
-        ).properties(width=width, height=34 * len(bars) + 60)
-
-    described = ", ".join(f"{b['name']} {b['label']}" for b in bars)
-    return picture(translator.text("drivers.effects"), translator.text("drivers.effects_alt", list=described), draw)

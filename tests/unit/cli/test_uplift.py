@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,13 +10,19 @@ import pytest
 
 from stream_app.cli.replay import read_settings
 from stream_app.cli.uplift import lines
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
+from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.events.schema import encode
+from stream_app.core.partition.outbox import opening
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
-from stream_app.core.uplift.figures import Effect, Outlook, UpliftFigures
-from stream_app.core.uplift.holdout import Holdout
+from stream_app.core.uplift.figures import Effect, Outlook, Subject, UpliftFigures
+from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM, TREATED, Holdout
+from stream_app.errors import BadOption
 from stream_app.i18n import Translator
+from stream_app.replay.recorded_draws import recorded_draws
 from stream_app.simulate import ShopSettings, simulate
+from tests.harness.shops import T0
 from tests.unit.cli.test_commands import run
 
 EFFECT = Effect(0.031, -0.02, 0.082, 0.02)
@@ -54,7 +61,7 @@ def test_a_holdout_without_planned_calls_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_not_within_two_years_is_an_answer(lang: str) -> None:
-    said = "\n".join(lines(FOUND, Translator(lang, "cli")))
+    said = "\n".join(lines(FOUND, Translator(lang, "cli"), replayed=True))
     assert "+3.1" in said
     assert "-2.0" in said
     assert "5.0" in said
@@ -64,11 +71,11 @@ def test_not_within_two_years_is_an_answer(lang: str) -> None:
 
 def test_a_broken_split_is_an_alarm_and_an_answer_is_named() -> None:
     broken = msgspec.structs.replace(FOUND, mismatch=5e4, outlook=Outlook(answer=True, days=0.0, detectable=0.05))
-    said = "\n".join(lines(broken, Translator("en", "cli")))
+    said = "\n".join(lines(broken, Translator("en", "cli"), replayed=True))
     assert "Do not trust the effect" in said
     assert "this is an answer" in said
     nothing = msgspec.structs.replace(FOUND, effect=None, placebo=None, cost=None, outlook=None, waiting=0)
-    assert len(lines(nothing, Translator("en", "cli"))) == 3
+    assert len(lines(nothing, Translator("en", "cli"), replayed=True)) == 3
 
 
 def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path) -> None:
@@ -90,8 +97,41 @@ def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path)
     for lang, word in (("en", "called"), ("zh", "联系组")):
         assert word in run("uplift", str(out), "--lang", lang).stdout
 
+    options = ("--alerts", str(out / "alerts.jsonl"), "--log", str(log), "--holdout", "50%", "--experiment", "spring")
+    path = tmp_path / "shop.toml"
+    path.write_text('rank_by = "worth"\nhorizon = "30d"\n', encoding="utf-8")
+    again = run("uplift", *options, "--settings", str(path), "--json")
+    live = msgspec.json.decode(again.stdout, type=UpliftFigures)
+    assert live.arms == found.arms
+    assert live.effect is not None
+    assert live.effect.effect == pytest.approx(found.effect.effect, abs=1e-4)  # alerts.jsonl rounds
+    assert [one.family for one in live.families] == [one.family for one in found.families]
+    assert "A/A" not in run("uplift", *options, "--settings", str(path)).stdout
+
+
+def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path) -> None:
+    candidate = AlertCandidate(
+        "ann", T0, 1.0, 0.8, 12.5, 30.0, 8.0, 1, 1, lost_probability=0.7, act_by=T0, arm=HELD_OUT
+    )
+    explained = Explanation("loyal", (Cause("price", 0.8), Cause("service", 0.1)))
+    path, both = tmp_path / "alerts.jsonl", []
+    for arm in (HELD_OUT, TREATED):
+        one = replace(candidate, customer=arm, arm=arm, explanation=explained)
+        both.append(Alert(f"al_{arm}", arm, T0, T0 + DAY_US, 1, 0.8, one))
+    messages = [opening(0, one, 1, "spring")[0].payload for one in both]
+    exempt = replace(both[1], candidate=replace(both[1].candidate, arm=NO_ARM))
+    messages.append(opening(0, exempt, 1, "spring")[0].payload)
+    path.write_bytes(b"\n".join(messages))
+    found = recorded_draws(path, "spring")
+    assert found == [Subject(arm, arm, T0, 0.7, 12.5, "price") for arm in (HELD_OUT, TREATED)]
+    assert recorded_draws(path, "summer") == []
+    path.write_bytes(b"{}")
+    with pytest.raises(BadOption, match="Line 1 is not an alert"):
+        recorded_draws(path, "spring")
+
 
 def test_a_folder_without_a_holdout_is_refused(tmp_path: Path) -> None:
     done = run("uplift", str(tmp_path))
     assert done.exit_code == 2
     assert "--holdout" in " ".join(done.stderr.split())
+    assert "--alerts" in run("uplift").stderr

@@ -317,4 +317,4 @@ def test_a_table_of_the_environment_replaces_that_of_the_file(tmp_path: Path) ->
 
 def test_a_wrong_holdout_is_named_with_its_section() -> None:
     environ = {"STREAM_APP_SHOP__RANK_BY": "worth", "STREAM_APP_SHOP__HOLDOUT__SHARE": "1.5"}
-    assert "SHOP__HOLDOUT__SHARE (environment): it is not a share below 1" in refused(environ=environ)
+    assert "SHOP__HOLDOUT__SHARE (environment): it is not a share from 0.07 to less than 1" in refused(environ=environ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from stream_app.i18n import LANGUAGES, Translator, catalogue
@@ -22,21 +24,21 @@ from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.segments import RFM
 from stream_app.replay.evaluation.support import FIELD_GROUPS
 from stream_app.replay.results import Results
-from stream_app.report import html, summary as texts
+from stream_app.report import html, ladder, reasons, summary as texts
 from stream_app.report.charts.ensemble import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
 from stream_app.report.terminal import summary
 from tests.harness.invented_replay import results
 
-PICTURES = ("reach", "right", "lead", "auc", "loss", "calibration", "lift", "churn", "importance", "effects", "weights")
+PICTURES = ("reach", "right", "lead", "auc", "loss", "calibration", "lift", "churn", "importance", "weights")
 REPORT = Path(html.__file__).parent
 FEATURES = {"recency_days": ("days", "days since the <last> order", "距上次下单的天数")}
 
 
 @pytest.fixture(scope="module")
 def replayed() -> Results:
-    return results(customers=600, days=450, seed=4)
+    return results(customers=1500, days=450, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -147,36 +149,101 @@ def test_nothing_is_left_unsaid(pages: dict[str, str], lang: str) -> None:
     assert f'<html lang="{Translator(lang, "report").html_language}">' in pages[lang]
 
 
-def test_the_headline_says_what_the_figures_say(figures: Any, pages: dict[str, str]) -> None:
-    own = next(r for r in figures["capacity"]["product"] if r["capacity"] == figures["protocol"]["capacity"])
-    share, days = f"{own['reached_share'] * 100:.0f}%", f"{own['lead_median_days']:.0f}"
-    found = {lang: re.search(r'class="headline">(.*?)</p>', pages[lang]) for lang in LANGUAGES}
-    for match in found.values():
-        assert match
-        assert share in match[1]
-        assert days in match[1]
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_page_says_why_the_chart_shows_fewer_reached_than_the_headline(
-    figures: Any, pages: dict[str, str], lang: str
-) -> None:
-    own = next(r for r in figures["capacity"]["product"] if r["capacity"] == figures["protocol"]["capacity"])
-    note = texts.reach_note(figures, Translator(lang, "report"))
-    assert f"{own['reached_share'] * 100:.0f}%" in note
-    assert f"{own['early_share'] * 100:.0f}%" in note
-    assert note in " ".join(read(pages[lang]).text)
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_headline_names_the_rule_by_its_days_and_the_page_says_where_it_is_set(
-    figures: Any, pages: dict[str, str], lang: str
-) -> None:
-    rule = f"{figures['protocol']['lost_after_days']:.0f}"
-    found = re.search(r'class="headline">(.*?)</p>', pages[lang])
+def headline_of(page: str) -> str:
+    found = re.search(r'class="headline">(.*?)</p>', page)
     assert found
-    assert rule in found[1]
-    assert "--lost-after" in " ".join(read(pages[lang]).text)
+    return found[1]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_headline_says_what_is_lost_and_how_much_of_it_is_reached(
+    figures: Any, pages: dict[str, str], lang: str
+) -> None:
+    own, translator = texts.own_row(figures), Translator(lang, "report")
+    assert own
+    said = headline_of(pages[lang])
+    lost = figures["calls"]["lost"]
+    assert translator.number(lost["per_month"]) in said
+    assert translator.money(lost["monthly_worth_per_month"], "CNY") in said
+    assert translator.percent(own["product"]["worth_share"]) in said
+    assert translator.percent(own["rules"][own["best_rule"]["worth"]]["worth_share"]) in said
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_says_that_reached_is_not_saved_beside_every_such_figure(pages: dict[str, str], lang: str) -> None:
+    page, not_saved = pages[lang], {"en": "not saved", "zh": "不等于挽回"}[lang]
+    assert page.index('class="caution"') < page.index('class="tiles"')
+    for part in ("summary", "gain", "early"):
+        section = page[page.index(f'id="{part}"') :]
+        assert not_saved in section[: section.index("</h2>") + 5000 if part == "gain" else 5000], part
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert len(captions) == len(PICTURES)
+    assert all('class="about ' in caption for caption in captions)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_says_what_lost_and_the_label_mean_and_where_the_rule_is_set(
+    figures: Any, pages: dict[str, str], lang: str
+) -> None:
+    said = " ".join(read(pages[lang]).text)
+    assert texts.meaning(figures, Translator(lang, "report")) in said
+    assert "--lost-after" in said
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_capacity_for_everybody_does_not_boast(replayed: Results) -> None:
+    many: Any = metrics(replace(replayed, settings=replayed.settings | {"capacity": 300}))
+    for lang in LANGUAGES:
+        page = render(many, lang)
+        assert "100%" not in headline_of(page)
+        assert "--capacity" in headline_of(page)
+        assert 'class="tiles"' not in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_a_call_must_achieve_is_said_with_and_without_its_cost(replayed: Results, figures: Any) -> None:
+    translator = Translator("en", "report")
+    assert "--contact-cost" in texts.pays(figures, translator)
+    with_cost: Any = metrics(replace(replayed, settings=replayed.settings | {"contact_cost": 2.0}))
+    worth = with_cost["calls"]["per_call"]["monthly_worth_reached_per_call"]
+    said = texts.pays(with_cost, translator)
+    assert translator.percent(2.0 / worth, 1) in said
+    assert translator.percent(2.0 / worth / 12, 1) in said
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_shop_that_ranks_by_risk_is_told_how_calls_are_planned(figures: Any) -> None:
+    translator = Translator("en", "report")
+    row = figures["calls"]["ladder"][0] | {"from_alerts": True}
+    for ratio, rank_by, said in ((0.9, "risk", True), (1.1, "risk", False), (0.9, "worth", False)):
+        against = {"worth": {"ratio": ratio, "low": 0.8, "high": 1.2}}
+        calls = figures["calls"] | {"ladder": [row | {"against_best_rule": against}]}
+        changed = figures | {"calls": calls, "protocol": figures["protocol"] | {"rank_by": rank_by}}
+        assert ("--rank-by worth" in texts.against(changed, translator)) == said
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_causes_add_up_to_all_explained_customers(figures: Any, lang: str) -> None:
+    table = reasons.reason_table(figures, Translator(lang, "report"))
+    shown = [float(str(row[1])) for row in table.rows]
+    assert len(shown) > 2
+    per_month = figures["reasons"]["explained"] / figures["calls"]["months"]
+    assert sum(shown) == pytest.approx(per_month, abs=0.05 * len(shown))
+    assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def test_a_rule_that_reaches_more_is_recommended(figures: Any) -> None:
+    def against(difference: float) -> dict[str, Any]:
+        rows = [
+            row | {"against_best_rule": {"worth": {"difference": difference}}} for row in figures["calls"]["ladder"]
+        ]
+        return figures | {"calls": figures["calls"] | {"ladder": rows}}
+
+    translator = Translator("en", "report")
+    assert any("follow the rule" in one for one in ladder.comments(against(-0.02), translator))
+    assert any("hardly matters" in one for one in ladder.comments(against(0.0), translator))
+    said = ladder.comments(against(0.02), translator)
+    assert not any("rule" in one for one in said)
 
 
 def test_the_same_figures_give_the_same_page(
@@ -260,10 +327,11 @@ def test_charts_do_not_share_ids(drawn: dict[str, Picture | None]) -> None:
 
 
 def test_the_capacity_chart_shows_the_figures(figures: Any, drawn: dict[str, Picture | None]) -> None:
-    picture = drawn["right"]
-    assert picture
-    for row in figures["capacity"]["product"]:
-        assert f"stream-app: {row['precision'] * 100:.0f}%" in picture.wide
+    for name, value in (("right", "right"), ("reach", "worth_share")):
+        picture = drawn[name]
+        assert picture
+        for row in figures["calls"]["ladder"]:
+            assert f"stream-app: {row['product'][value] * 100:.0f}%" in picture.wide
 
 
 # --- logs that can show little ----------------------------------------------------------------------------------------
@@ -275,7 +343,8 @@ def test_a_log_that_shows_nothing_yet_still_gives_a_report(lang: str) -> None:
     page = render(young, lang)
     assert read(page).problems == []
     assert Translator(lang, "report").text("verdict.not_yet") in page
-    assert Translator(lang, "report").text("headline.reach_none") in page
+    assert headline_of(page) == texts.headline(young, Translator(lang, "report"))
+    assert "0" in headline_of(page)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -286,13 +355,12 @@ def test_without_amounts_the_report_counts_customers_instead_of_money(replayed: 
         decisions=replace(d, money=np.zeros_like(d.money), monthly_worth=np.full_like(d.money, np.nan)),
         orders=(customer, at, np.zeros_like(amount)),
         importances={},
-        effects={},
         versions=[],
         alerts=[],
     )
     page = render(metrics(free), "en")
-    assert "not expected to order" in page
-    assert "At risk per month" not in page
+    assert "customers are lost." in headline_of(page)
+    assert "Monthly worth" not in page.replace("Monthly worth, everywhere", "")
     assert read(page).problems == []
 
 
@@ -317,6 +385,23 @@ def test_the_summary_says_headline_verdict_scores_and_place(figures: Any, lang: 
     assert f"{figures['product']['auc']:.3f}" in text
     assert f"{figures['longest_silence_first']['auc']:.3f}" in text
     assert "out/report.html" in text
+    assert "out/call-list.xlsx" in text
+
+
+def test_chinese_lines_do_not_break_words_and_numbers(figures: Any) -> None:
+    translator = Translator("zh", "report")
+    words = set(translator.text("terminal.words").split()) | {"stream-app", "--contact-cost"}
+    for width in range(24, 60):
+        console = Console(width=width, record=True, file=StringIO())
+        console.print(summary(figures, "zh"))
+        prose = console.export_text().split(translator.text("terminal.table", days="60"))[0]
+        said = [line.strip() for line in prose.splitlines()]
+        assert max(cell_len(line) for line in said) <= width - 4
+        for one, after in itertools.pairwise(said):
+            joined = one[-8:] + "|" + after[:8]
+            broken = [w for w in words for i in range(1, len(w)) if f"{w[:i]}|{w[i:]}" in joined]
+            assert not broken, joined
+            assert not re.search(r"[\d.,]\|[\d.,%]|\|[，。；：）]", joined), joined
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,16 @@ def test_intervals_rarely_exclude_the_truth_at_any_look(effect: float, ends: boo
     assert found.width <= (1.2 if ends else 1.55)
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_rare_outcomes_wait_for_enough_of_them(ends: bool) -> None:
+    """A hundred customers held out, of whom three order, say nothing about how often they do."""
+    random = np.random.default_rng(8)
+    treated, outcome = random.random((300, 2_000)) >= 0.2, random.random((300, 2_000)) < 0.03
+    estimates = running_effect(treated, outcome.astype(float), random.random((300, 2_000, 1)))
+    lower, upper = intervals(estimates, Holdout(0.2, ends=ends))
+    assert ((lower > 0.0) | (upper < 0.0)).any(axis=1).mean() <= 0.03
+
+
 # --- families, outlook, figures ---------------------------------------------------------------------------------------
 
 
@@ -224,5 +234,10 @@ def test_only_customers_whose_window_has_ended_count() -> None:
     assert found.waiting == sum(one.drawn_at > 140 * DAY_US for one in subjects) == 159
     nothing = figures(subjects, HALF, 60 * DAY_US, 0)
     assert (nothing.effect, nothing.cost, nothing.outlook, nothing.families) == (None, None, None, [])
+    alike = [replace(one, ordered=True) for one in subjects[:30]]
+    found = figures(alike, HALF, 60 * DAY_US, 200 * DAY_US)
+    assert found.outlook is None
+    assert found.effect is not None
+    assert found.effect.lower < found.effect.effect == 0.0 < found.effect.upper
     broken = [replace(one, arm=TREATED) for one in subjects]
     assert figures(broken, HALF, 60 * DAY_US, 10**15).mismatch > MISMATCH

@@ -1,4 +1,4 @@
-"""Departures, calls, alerts, cohorts, readiness and support, on small known cases."""
+"""Alerts, cohorts, money, segments, readiness and support, on small known cases."""
 
 from __future__ import annotations
 
@@ -15,28 +15,22 @@ from stream_app.core.events.schema import KINDS
 from stream_app.core.units import DAY_US, micros
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.alerts import alert_figures, flaps
-from stream_app.replay.evaluation.calendar import call_times, index_of, local, midnights, month_starts
-from stream_app.replay.evaluation.capacity import capacity_curve, simulate_calls
+from stream_app.replay.evaluation.calendar import call_times, local, month_starts
+from stream_app.replay.evaluation.call_figures import call_figures
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
-from stream_app.replay.evaluation.departures import Departures, find_departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
-from stream_app.replay.evaluation.orders import Orders
+from stream_app.replay.evaluation.models import model_figures
 from stream_app.replay.evaluation.readiness import condition, readiness
 from stream_app.replay.evaluation.segments import RFM, segment_tables
 from stream_app.replay.evaluation.support import FIELD_GROUPS, support_figures
 from stream_app.replay.evaluation.worth import money_figures, newest_decisions
-from stream_app.replay.results import AlertRecord, LogFacts, Results
+from stream_app.replay.results import AlertRecord, DriftEvent, LogFacts, Results
 from tests.harness.invented_replay import START, results
 
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
     return evaluate(results(customers=300, days=450, seed=3))
-
-
-@pytest.fixture(scope="module")
-def departures(evaluation: Evaluation) -> Departures:
-    return find_departures(evaluation)
 
 
 def with_orders(given: Results, orders: list[tuple[int, float]]) -> Results:
@@ -52,9 +46,8 @@ def with_orders(given: Results, orders: list[tuple[int, float]]) -> Results:
 def test_days_and_months_are_in_the_shops_time_zone() -> None:
     zone = ZoneInfo("Europe/Berlin")  # the clock changes on 31 March 2024
     first, last = (micros(datetime(2024, 3, day, 12, tzinfo=zone)) for day in (30, 31))
-    starts = midnights(first, last, zone)
-    assert np.diff(starts).tolist() == [DAY_US, 23 * 3_600_000_000]
-    assert index_of(np.array([first, last]), starts).tolist() == [0, 1]
+    listed = call_times(first - DAY_US // 2, last, zone, tuple(range(7)), 9)
+    assert np.diff(listed).tolist() == [23 * 3_600_000_000]
     months, names = month_starts(first, last, zone)
     assert names == ["2024-03", "2024-04"]
     assert local(int(months[1]), zone).isoformat() == "2024-04-01T00:00:00+02:00"
@@ -66,80 +59,6 @@ def test_lists_come_on_working_days_at_the_shops_hour() -> None:
     times = call_times(monday, monday + 14 * DAY_US - 1, zone, (0, 2), 9)
     said = [local(int(t), zone).strftime("%a %H:%M") for t in times]
     assert said == ["Mon 09:00", "Wed 09:00"] * 2
-
-
-# --- departures and calls ---------------------------------------------------------------------------------------------
-
-
-def test_a_silence_ends_with_the_next_order_or_the_log(evaluation: Evaluation) -> None:
-    given = with_orders(evaluation.results, [(0, 10), (1, 20), (0, 30)])
-    orders = Orders.of(given)
-    end = (given.log.last_at - START) / DAY_US
-    assert (orders.silence / DAY_US).tolist() == pytest.approx([20, end - 20, end - 30])
-    customer, moment = np.array([0, 0, 0, 1]), START + np.array([5, 10, 31, 19]) * DAY_US
-    assert orders.last_before(customer, moment).tolist() == [-1, 0, 2, -1]
-
-
-def test_departures_follow_the_shops_own_rule(evaluation: Evaluation) -> None:
-    """Warm-up ends about 122 days after the first order; the rule is 180 days; the log ends on day 450."""
-    days = [(c, 0.0) for c in range(100, 140)] + [(c, 100.0) for c in range(40)] + [(50, 100), (50, 279), (51, 300)]
-    given = with_orders(evaluation.results, days)
-    found = find_departures(evaluate(given))
-    assert found.definition == "lost_after"
-    gone = {int(c) for c in found.orders.customer[found.left]}
-    assert gone == {*range(100, 140), *range(40)}  # 50 came back after 179 days, 51 cannot be judged yet
-
-
-def test_a_short_log_uses_the_horizon_and_the_lead_of_the_rule(evaluation: Evaluation) -> None:
-    given = replace(evaluation.results, settings=evaluation.results.settings | {"lost_after_days": 3000.0})
-    found = find_departures(evaluate(given))
-    assert found.definition == "horizon"
-    assert found.count > 0
-    order = np.flatnonzero(found.left)[:1]
-    assert found.lead_days(order, found.orders.at[order] + 10 * DAY_US) == pytest.approx([2990])
-
-
-def test_an_oracle_calls_those_who_leave_first_and_its_opposite_last(
-    evaluation: Evaluation, departures: Departures
-) -> None:
-    d = evaluation.results.decisions
-    leaving = d.label.astype(float)
-    capacity = 3
-    oracle, fool = (simulate_calls(evaluation, departures, sign * leaving, [capacity])[0] for sign in (1, -1))
-    right, wrong = (d.label[calls.decision[:60]].mean() for calls in (oracle, fool))  # before both have called everyone
-    assert right == 1
-    assert wrong < 0.2
-
-
-def test_calls_keep_to_the_capacity_and_call_nobody_twice_in_a_silence(
-    evaluation: Evaluation, departures: Departures
-) -> None:
-    d = evaluation.results.decisions
-    for capacity, calls in zip((1, 4), simulate_calls(evaluation, departures, d.probability, (1, 4)), strict=True):
-        _, per_day = np.unique(calls.at, return_counts=True)
-        assert per_day.max() == capacity
-        assert len(np.unique(calls.order)) == len(calls.order)
-        assert (d.decided_at[calls.decision] <= calls.at).all()
-        assert (departures.orders.at[calls.order] <= d.decided_at[calls.decision]).all()
-        assert (d.customer[calls.decision] == departures.orders.customer[calls.order]).all()
-
-
-def test_more_calls_reach_more_leavers_with_less_certainty(evaluation: Evaluation, departures: Departures) -> None:
-    curve: Any = capacity_curve(evaluation, departures)
-    reached = [row["reached_share"] for row in curve["product"]]
-    assert reached == sorted(reached)
-    assert curve["product"][0]["lead_median_days"] < curve["product"][-1]["lead_median_days"]
-    assert curve["product"][0]["precision"] > curve["product"][-1]["precision"]
-    assert curve["lead"]["n"] == next(
-        row["reached"] for row in curve["product"] if row["capacity"] == evaluation.protocol.capacity
-    )
-
-
-def test_lead_times_are_summarised_completely() -> None:
-    summary: Any = lead_summary(np.array([1.0, 5.0, 30.0, 180.0]))
-    assert summary["median_days"] == 17.5
-    assert sum(bar["n"] for bar in summary["histogram"]) == 4
-    assert lead_summary(np.zeros(0))["median_days"] is None
 
 
 # --- alerts -----------------------------------------------------------------------------------------------------------
@@ -159,14 +78,26 @@ def test_an_alert_that_opens_again_soon_without_cause_flaps(reason: str, reopene
     assert flaps(course, START) == flapped
 
 
-def test_alerts_are_counted_by_customers_and_days(evaluation: Evaluation, departures: Departures) -> None:
+def test_alerts_are_counted_by_customers_and_days(evaluation: Evaluation) -> None:
     name = evaluation.results.decisions.customers[0]
     opened = [replace(alert("opened", day), customer_id=name) for day in (10, 300, 310)]
     some = replace(evaluation, results=replace(evaluation.results, alerts=opened))
-    figures: Any = alert_figures(some, departures)
+    figures: Any = alert_figures(some)
     customer_days = (evaluation.results.decisions.decided_at >= evaluation.warm_at).sum() * 7
     assert figures["opened"] == 2  # the one on day 10 lies in the warm-up
     assert figures["per_1000_customers_and_day"] == pytest.approx(2000 / customer_days)
+
+
+def test_opened_and_closed_alerts_add_up(evaluation: Evaluation) -> None:
+    found: Any = alert_figures(evaluation)
+    alerts = evaluation.results.alerts
+    for counts in (found, found["warm_up"]):
+        assert counts["opened"] == sum(counts["closed"].values()) + counts["still_open"]
+        assert counts["opened"] > 0
+    closed = sum(found["closed"].values()) + sum(found["warm_up"]["closed"].values())
+    assert closed == sum(a.kind == "closed" for a in alerts)
+    late = [a for a in alerts if a.kind == "closed" and a.at >= evaluation.warm_at]
+    assert len(late) > sum(found["closed"].values())  # some closings after the warm-up belong to alerts before its end
 
 
 # --- the shop ---------------------------------------------------------------------------------------------------------
@@ -195,23 +126,21 @@ def test_the_monthly_churn_rate_by_hand(evaluation: Evaluation) -> None:
     """Ten customers by mid January, five of them silent from then on: lost after 180 days, in July."""
     days = [(c, 14.0) for c in range(10)] + [(c, day) for c in range(5, 10) for day in (100.0, 200.0, 300.0, 400.0)]
     given = evaluate(with_orders(evaluation.results, days))
-    rates: Any = {row["month"]: row for row in churn_by_month(given, find_departures(given))}
+    rates: Any = {row["month"]: row for row in churn_by_month(given)}
     assert rates["2023-08"] == {"month": "2023-08", "customers": 5, "lost": 0, "churn_rate": 0.0}
     assert "2023-06" not in rates
     given = evaluate(with_orders(evaluation.results, [(99, 0.0), (99, 30.0), *days]))
-    rates = {row["month"]: row for row in churn_by_month(given, find_departures(given))}
+    rates = {row["month"]: row for row in churn_by_month(given)}
     assert (rates["2023-07"]["customers"], rates["2023-07"]["lost"]) == (11, 6)
 
 
 def test_segments_share_out_the_active_customers_and_their_worth(evaluation: Evaluation) -> None:
     tables: Any = segment_tables(evaluation)
-    departures = find_departures(evaluation)
-    money: Any = money_figures(evaluation, departures)
+    money: Any = money_figures(evaluation)
     for table in (tables["rfm"], tables["lifecycle"]):
         assert sum(row["customers"] for row in table) == money["active_customers"]
         assert sum(row["decisions"] for row in table) == evaluation.counted.sum()
         assert sum(row["monthly_worth"] for row in table) == pytest.approx(money["monthly_worth"])
-        assert sum(row["monthly_worth_at_risk"] for row in table) == pytest.approx(money["monthly_worth_at_risk"])
     risk = {row["segment"]: row["risk"] for row in tables["rfm"]}
     assert risk["champions"] < risk["must_keep"]
     assert len(RFM) == len(set(RFM.values())) == 8
@@ -225,14 +154,35 @@ def test_todays_customers_are_those_with_a_current_score(evaluation: Evaluation)
         assert d.decided_at[row] == d.decided_at[d.customer == d.customer[row]].max()
 
 
+def test_the_currency_is_the_logs_own_if_none_is_given(evaluation: Evaluation) -> None:
+    def currency(given: str, found: dict[str, int]) -> object:
+        log = msgspec.structs.replace(evaluation.results.log, currencies=found)
+        settings = evaluation.results.settings | {"currency": given}
+        return money_figures(replace(evaluation, results=replace(evaluation.results, log=log, settings=settings)))[
+            "currency"
+        ]
+
+    assert currency("", {"GBP": 3}) == "GBP"
+    assert currency("CNY", {"GBP": 3}) == "CNY"
+    assert currency("", {"GBP": 3, "EUR": 1}) == ""
+    assert currency("", {}) == ""
+
+
+def test_an_improvement_is_not_a_drift(evaluation: Evaluation) -> None:
+    worse, better = DriftEvent(START, "log-loss", 0.5, 0.6), DriftEvent(START, "log-loss", 0.6, 0.5)
+    given = replace(evaluation, results=replace(evaluation.results, drift=[better, worse]))
+    found: Any = model_figures(given)["drift"]
+    assert [(one["before"], one["after"]) for one in found] == [(0.5, 0.6)]
+
+
 # --- readiness --------------------------------------------------------------------------------------------------------
 
 
 def test_ready_needs_every_condition(evaluation: Evaluation) -> None:
     logs = [msgspec.structs.replace(evaluation.results.log, buyers=buyers) for buyers in (500, 499)]
     enough, few = (replace(evaluation, results=replace(evaluation.results, log=log)) for log in logs)
-    assert readiness(enough)["ready"]
-    found: Any = readiness(few)
+    assert readiness(enough, call_figures(enough))["ready"]
+    found: Any = readiness(few, call_figures(few))
     assert [c["name"] for c in found["conditions"] if not c["met"]] == ["buyers"]
     assert found["days_to_go"] == 1
 
@@ -240,10 +190,31 @@ def test_ready_needs_every_condition(evaluation: Evaluation) -> None:
 def test_a_score_that_is_only_recency_is_not_ready(evaluation: Evaluation) -> None:
     d = evaluation.results.decisions
     plain = evaluate(replace(evaluation.results, decisions=replace(d, probability=d.recency_days / 400)))
-    found: Any = readiness(plain)
+    found: Any = readiness(plain, call_figures(plain))
     assert not found["ready"]
     assert found["conditions"][-1] | {"name": "better_than_recency", "have": 0, "met": False} == found["conditions"][-1]
     assert found["expected_on"] is None
+
+
+def row_against(low: float, ratio: float) -> dict[str, Any]:
+    against = {"worth": {"ratio": ratio, "low": low, "high": 2.0}}
+    row = {"from_alerts": True, "against_best_rule": against, "best_rule": {"worth": "due_7"}}
+    return {"measure": "worth", "ladder": [row]}
+
+
+def test_planned_calls_must_reach_more_than_the_best_rule(evaluation: Evaluation) -> None:
+    d = evaluation.results.decisions
+    settings = evaluation.results.settings | {"rank_by": "worth"}
+    log = msgspec.structs.replace(evaluation.results.log, buyers=500)
+    planned = replace(d, lost_probability=d.probability)
+    given = evaluate(replace(evaluation.results, decisions=planned, settings=settings, log=log))
+    better, equal, unknown = (
+        readiness(given, calls)
+        for calls in (row_against(1.001, 1.1), row_against(1.0, 1.1), {"measure": "worth", "ladder": []})
+    )
+    assert [one["ready"] for one in (better, equal, unknown)] == [True, False, False]
+    assert equal["expected_on"]
+    assert unknown["expected_on"] is None
 
 
 def test_nothing_grows_from_nothing() -> None:
@@ -287,5 +258,5 @@ def test_a_log_with_every_field_supports_every_cause() -> None:
 
 def test_the_whole_record_agrees_with_its_parts(evaluation: Evaluation) -> None:
     record: Any = metrics(evaluation.results)
-    assert record["protocol"]["departures"] == find_departures(evaluation).count
+    assert record["calls"]["lost"]["silences"] == call_figures(evaluation)["lost"]["silences"]  # type: ignore[index]
     assert record["decisions"]["counted"] == int(evaluation.counted.sum())

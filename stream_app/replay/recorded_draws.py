@@ -1,0 +1,93 @@
+"""Holdout of a live shop: from an archive of its alerts, and its log."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from stream_app.core.causes.explanation import Explanation
+from stream_app.core.events.schema import Event
+from stream_app.core.model.labels import counts_as_order
+from stream_app.core.settings import Settings
+from stream_app.core.units import micros
+from stream_app.core.uplift.figures import Subject, UpliftFigures, figures
+from stream_app.core.uplift.holdout import HELD_OUT, TREATED
+from stream_app.errors import BadOption
+from stream_app.ingest import LogFormat, open_log
+from stream_app.replay.uplift import CustomerOrder, with_orders
+
+_ARMS = {"opened": TREATED, "held_out": HELD_OUT}  # kind of an alert -> arm
+
+
+class _Line(msgspec.Struct):
+    """What is read of a line of alerts.jsonl, or of a message on `shop.alerts`."""
+
+    customer_id: str
+    kind: str = ""  # alerts.jsonl
+    type: str = ""  # shop.alerts
+    at: datetime | None = None  # alerts.jsonl
+    opened_at: datetime | None = None  # shop.alerts
+    experiment: str = ""
+    lost_probability: float | None = None
+    monthly_worth: float = 0.0
+    causes: dict[str, float] = {}  # alerts.jsonl, most likely first
+    explanation: Explanation = Explanation()  # shop.alerts, if the customer is called
+    cause: str = ""  # shop.alerts, if they are held out
+
+    @property
+    def likeliest_cause(self) -> str:
+        causes = (*self.causes, *(one.key for one in self.explanation.causes), self.cause)
+        return causes[0]
+
+
+def recorded_draws(path: Path, experiment: str) -> list[Subject]:
+    """Return the draws of an experiment in order of time. Raises BadOption.
+
+    Args:
+        path: alerts.jsonl of a replay, or messages of `shop.alerts`, one per line.
+        experiment: its name.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        remedy = f"It cannot be opened: {error.strerror}. Check the path."
+        raise BadOption(option="--alerts", value=str(path), remedy=remedy) from error
+    found: list[Subject] = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+        except msgspec.MsgspecError as error:
+            remedy = f"Line {number} is not an alert: {error}."
+            raise BadOption(option="--alerts", value=str(path), remedy=remedy) from error
+        arm, at = _ARMS.get(line.kind or line.type), line.at or line.opened_at
+        if arm and at and line.experiment == experiment:
+            lost, worth = line.lost_probability or 0.0, line.monthly_worth
+            found.append(Subject(line.customer_id, arm, micros(at), lost, worth, line.likeliest_cause))
+    return sorted(found, key=lambda one: one.drawn_at)
+
+
+def recorded_uplift(alerts: Path, logs: list[str], form: LogFormat, settings: Settings) -> UpliftFigures:
+    """Return the figures of an experiment from recorded alerts and the shop's log.
+
+    Raises:
+        BadOption: the alerts cannot be read.
+        UnusableLog: the log cannot be read.
+        BadMapping: the mapping is invalid.
+    """
+    drawn, window, last = recorded_draws(alerts, settings.holdout.experiment), settings.uplift_window, 0
+
+    def orders(batches: Iterator[list[Event]]) -> Iterator[CustomerOrder]:
+        nonlocal last
+        for batch in batches:
+            for event in batch:
+                last = event.at
+                if counts_as_order(event, settings):
+                    yield event.customer_id, last, getattr(event, "amount", None) or 0.0
+
+    with tempfile.TemporaryDirectory() as workdir, open_log(logs, form, Path(workdir)) as log:
+        found = with_orders(drawn, orders(log.batches()), window)
+    return figures(found, settings.holdout, window, last)
