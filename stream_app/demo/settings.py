@@ -46,6 +46,7 @@ capacity = {capacity}
 rank_by = "worth"
 alert_above = 0.75
 alert_lifetime = "{lifetime}d"
+policy = "{policy}"
 
 [worker]
 instance = "worker-1"
@@ -64,6 +65,11 @@ watchdog_after = "0s"
 [delivery]
 config = "{channels}"
 currency = "{currency}"
+"""
+# Most of a young shop's customers have bought once, so the plan would call hardly anybody else.
+_POLICY: Final = """\
+capacity:
+  one_time: 60%
 """
 _CHANNELS: Final = """\
 mode: live
@@ -166,8 +172,9 @@ def write_settings(
     Returns:
         How to start the services.
     """
-    names = ("demo.toml", "channels.yaml", "webhook.key", "model.key")
-    file, channels, key, model_key = (folder / name for name in names)
+    names = ("demo.toml", "channels.yaml", "policy.yaml", "webhook.key", "model.key")
+    file, channels, policy, key, model_key = (folder / name for name in names)
+    policy.write_text(_POLICY, encoding="utf-8")
     key.write_text(f"{secret}\n", encoding="utf-8")
     write_missing(model_key, "password", shared=False)
     channels.write_text(_CHANNELS.format(address=address, key=key, lang=request.lang), encoding="utf-8")
@@ -179,6 +186,7 @@ def write_settings(
         horizon=HORIZON_DAYS,
         capacity=request.capacity,
         lifetime=request.lifetime_days,
+        policy=policy,
         ahead=request.ahead_days + 1,
         model_key=model_key,
         channels=channels,

@@ -14,7 +14,14 @@ from stream_app.core.messages.batches import ScoreRecords
 from stream_app.core.units import DAY_US, micros
 
 OPEN: Final = "open"
-ENDINGS: Final = ("returned", "fell", "met", "resolved", "lost")  # reasons for closing an alert, in display order
+ENDINGS: Final = (
+    "returned",
+    "fell",
+    "met",
+    "resolved",
+    "expired",
+    "lost",
+)  # reasons for closing an alert, in display order
 WORST_FIRST: Final = BANDS[::-1]  # risk bands in display order
 _MAX_LISTED: Final = 60
 _RATE_SECONDS: Final = 3.0  # window of rates and means

@@ -142,7 +142,7 @@ def _opening(alert: Alert, experiment: str) -> dict[str, Any]:
 def _urgent(breach: SlaBreach) -> dict[str, Any]:
     candidate = breach.candidate
     return {
-        "kind": "opened",
+        "kind": "urgent" if breach.is_case else "opened",  # lines of shops that rank by risk stay as they were
         "alert_id": breach.alert_id,
         "customer_id": candidate.customer,
         "at": instant(candidate.at),

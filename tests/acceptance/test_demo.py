@@ -103,7 +103,7 @@ def test_it_shows_risk_and_alerts_and_leaves_nothing_behind(demo: subprocess.Pop
     alerts += re.findall(r"  urgent  c••\d{4} · a complaint is past its service target", said)
     told = re.search(
         r"(\d+) alerts: (\d+) customers ordered again, (\d+) fell in risk, (\d+) complaints were answered, (\d+) were "
-        r"closed by the staff, (\d+) were lost, (\d+) are open",
+        r"closed by the staff, (\d+) expired, (\d+) were lost, (\d+) are open",
         said.replace("\n", " ").replace("  ", " "),
     )
     assert told is not None, said

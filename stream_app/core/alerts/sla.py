@@ -48,6 +48,11 @@ class SlaBreach:
     case: CaseKey
 
     @property
+    def is_case(self) -> bool:
+        """Whether the alert is the only one of its complaint or review, and not one of several for missed targets."""
+        return self.case[1] in (COMPLAINT, LOW_REVIEW)
+
+    @property
     def alert_id(self) -> str:
         """Id of the urgent alert, which differs from the id of an ordinary alert for the same customer."""
         return breach_id(self.candidate.customer, self.case)

@@ -55,11 +55,11 @@ def test_an_alert_is_listed_once_and_shows_how_it_ended() -> None:
 
 def test_the_outcomes_add_up_to_the_alerts_that_were_opened() -> None:
     shown = board()
-    told = [shown.apply_alert(opened(number)) for number in range(6)]
-    for number, reason in enumerate(("returned", "fell", "met", "resolved", "lost")):
+    told = [shown.apply_alert(opened(number)) for number in range(7)]
+    for number, reason in enumerate(("returned", "fell", "met", "resolved", "expired", "lost")):
         shown.apply_alert(AlertClosed(f"al_{number}", "c", NOON, reason))
-    assert shown.outcomes == dict.fromkeys(("open", "returned", "fell", "met", "resolved", "lost"), 1)
-    assert sum(shown.outcomes.values()) == shown.counts["open"] == 6
+    assert shown.outcomes == dict.fromkeys(("open", "returned", "fell", "met", "resolved", "expired", "lost"), 1)
+    assert sum(shown.outcomes.values()) == shown.counts["open"] == 7
     assert {one.state for one in told if one} == {"open"}  # what was returned does not change afterwards
 
 
