@@ -81,7 +81,7 @@ class AlertTracker:
 
     def restore(self, customer: Customer, stream_time: int) -> None:
         """Start tracking the alert and service targets of a restored customer."""
-        self.sla.schedule(customer, stream_time)
+        self.sla.schedule(customer, stream_time, self._explainer.shop_of(customer))
         if customer.alert is not None:
             self._mark_open(customer)
 
@@ -226,7 +226,10 @@ class AlertTracker:
     def check_targets(self, stream_time: int) -> None:
         """Open urgent alerts for missed service targets, and drop expired urgent cases."""
         self._add_breaches(self.sla.take_missed(stream_time))
-        self._clear_notes(self.sla.take_expired(stream_time))
+        expired = self.sla.take_expired(stream_time)
+        self._clear_notes(one.alert_id for one in expired)
+        for one in expired:
+            self._record(one.customer, ContactHistory.after_case, one.at)
 
     def _add_breaches(self, missed: Iterable[MissedTarget]) -> None:
         for customer, target in missed:

@@ -9,6 +9,7 @@ complaint is solved, and the other targets of the complaint open no further one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 from stream_app.core.alerts.sla import (
     COMPLAINT,
@@ -30,7 +31,16 @@ from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.complaints import keys_of
 from stream_app.core.units import HOUR_US, NOT_DUE
 
+OWN: Final = (COMPLAINT, LOW_REVIEW)  # kinds of cases that are stored when they open
 MissedTarget = tuple[Customer, Target]
+
+
+class Expired(NamedTuple):
+    """An urgent case that has expired."""
+
+    customer: Customer
+    alert_id: str
+    at: int  # microseconds
 
 
 class SlaWatch:
@@ -48,13 +58,31 @@ class SlaWatch:
         self._met: list[tuple[Customer, CaseKey, SlaBreachEnded]] = []
         self.forgotten: list[str] = []  # ids of urgent cases whose complaints were replaced in the state
 
-    def schedule(self, customer: Customer, stream_time: int) -> None:
+    def schedule(self, customer: Customer, stream_time: int, shop: KnownShop) -> None:
         """Set the timers of a restored customer. Targets before stream time have already been evaluated."""
+        if self._settings.one_case_per_complaint:
+            self._adopt(customer, stream_time, shop)
         for target in targets_of(customer.vector, self._settings):
             self._set_timers(customer, target, stream_time)
-        for key in customer.cases:
-            if key[1] == LOW_REVIEW:
-                self._set_timers(customer, key, stream_time)
+        for case in customer.cases.values():  # opened by a target that was met meanwhile, or with other settings
+            if case.expires_at >= stream_time:
+                self._expiries.add(case.expires_at, customer.name, customer)
+                self.next_due = min(self.next_due, case.expires_at)
+
+    def _adopt(self, customer: Customer, stream_time: int, shop: KnownShop) -> None:
+        """Make one case of the alerts for the targets of a complaint, which were opened with other settings.
+
+        The case keeps the id and the owner of the first alert.
+        """
+        for target in sorted(targets_of(customer.vector, self._settings)):
+            if target[0] < stream_time and is_announced(target, shop):
+                key, known = case_of(target, self._settings), customer.cases.pop(target, None)
+                alert_key = breach_id(customer.name, target)
+                if key in customer.cases:
+                    if known is not None:
+                        self.forgotten.append(alert_key)
+                    continue
+                customer.cases[key] = known or UrgentCase(alert_key, self._expires_at(target))
 
     def review(self, customer: Customer, at: int, stream_time: int) -> list[MissedTarget]:
         """Return a low review as a target that is missed at once, unless the case of an earlier one is still open."""
@@ -145,18 +173,17 @@ class SlaWatch:
                 missed[name, target] = (customer, target)
         return list(missed.values())
 
-    def take_expired(self, stream_time: int) -> list[str]:
-        """Return the ids of the open urgent cases that have expired before stream time."""
-        if not self._settings.one_case_per_complaint:
-            return [
-                breach_id(name, target)
-                for due, name, _, target in self._take_due(self._expiries, stream_time)
-                if self._expires_at(target) == due
-            ]
-        expired = self._expiries.take_before(stream_time)
+    def take_expired(self, stream_time: int) -> list[Expired]:
+        """Return the open urgent cases that have expired before stream time."""
+        found: dict[str, Expired] = {}
+        for due, _, customer in self._expiries.take_before(stream_time):
+            keys = [one.alert_id for key, one in customer.cases.items() if key[1] in OWN and one.expires_at == due]
+            if not self._settings.one_case_per_complaint:
+                targets = sorted(targets_of(customer.vector, self._settings))
+                keys += [breach_id(customer.name, one) for one in targets if self._expires_at(one) == due]
+            found |= {key: Expired(customer, key, due) for key in keys}
         self.next_due = min(self._deadlines.next_due, self._expiries.next_due)
-        cases = [(due, case) for due, _, customer in expired for case in customer.cases.values()]
-        return list(dict.fromkeys(case.alert_id for due, case in cases if case.expires_at == due))
+        return list(found.values())
 
     def _take_due(self, timers: Timers[Customer], stream_time: int) -> Iterator[tuple[int, str, Customer, Target]]:
         due_now = timers.take_before(stream_time)
@@ -169,10 +196,10 @@ class SlaWatch:
         self, customer: Customer, alert_key: str, stream_time: int, shop: KnownShop
     ) -> tuple[CaseKey, UrgentCase] | None:
         """Return a customer's open urgent case and its key by alert id, or None if there is no such open case."""
+        for key, case in customer.cases.items():
+            if key[1] in OWN and case.alert_id == alert_key:
+                return None if case.resolved or case.expires_at < stream_time else (key, case)
         if self._settings.one_case_per_complaint:
-            for key, case in customer.cases.items():
-                if case.alert_id == alert_key:
-                    return None if case.resolved or case.expires_at < stream_time else (key, case)
             return None
         for target in targets_of(customer.vector, self._settings):
             if breach_id(customer.name, target) == alert_key:

@@ -287,3 +287,53 @@ def test_a_low_review_opens_a_case_at_once(steps: list[Event], expected: list[tu
         assert breach.candidate.explanation.evidence[0].rule == kind
     cases_after(partition, (steps[-1].at - T0) / HOUR_US + 24 * 20)
     assert not any(partition.alerts.take_notes().values())  # expired cases are removed
+
+
+def switched(old: PartitionProcessor, settings: Settings) -> PartitionProcessor:
+    """The stored partition, started with other settings."""
+    old.settings = settings
+    return restarted(old)
+
+
+def test_an_alert_for_a_target_becomes_the_case_of_its_complaint_when_calls_are_planned() -> None:
+    by_risk = msgspec.structs.replace(ONE_CASE, rank_by="risk")
+    partition = partition_with(order("ann", T0 - DAY_US), step(0), settings=by_risk)
+    (breach,) = after(partition, 25).breaches
+    partition = switched(partition, ONE_CASE)
+    customer, shop = partition.customers["ann"], partition.explainer.shop_of(partition.customers["ann"])
+    found = partition.alerts.sla.open_case(customer, breach.alert_id, T0 + 30 * HOUR_US, shop)
+    assert found is not None
+    assert found[1].expires_at == breach.expires_at
+    assert cases_after(partition, 80).breaches == []  # the other target opens no second one
+    solved = step(90, RESOLVED)
+    partition.apply(solved, solved.at)
+    assert [one.alert_id for one in partition.finish(PLANNING).ended] == [breach.alert_id]
+
+
+def test_a_case_can_be_worked_on_and_expires_when_alerts_are_ranked_by_risk_again() -> None:
+    partition = partition_with(order("ann", T0 - DAY_US), step(0), settings=ONE_CASE)
+    (breach,) = cases_after(partition, 25).breaches
+    partition = switched(partition, msgspec.structs.replace(ONE_CASE, rank_by="risk"))
+    customer, shop = partition.customers["ann"], partition.explainer.shop_of(partition.customers["ann"])
+    assert partition.alerts.sla.open_case(customer, breach.alert_id, T0 + 30 * HOUR_US, shop) is not None
+    after(partition, 24 * 17)
+    assert partition.alerts.take_notes()[breach.alert_id] == b""
+
+
+@pytest.mark.parametrize("steps", [[step(0), step(30, ANSWERED)], [step(0), step(30, ANSWERED), step(40, REOPENED)]])
+def test_a_case_expires_in_time_also_after_a_restart(steps: list[Event]) -> None:
+    partition = partition_with(order("ann", T0 - DAY_US), settings=ONE_CASE)
+    for hour in range(1, 50):
+        for one in steps:
+            if T0 + (hour - 1) * HOUR_US <= one.at < T0 + hour * HOUR_US:
+                partition.apply(one, one.at)
+        cases_after(partition, hour)
+    (case,) = partition.customers["ann"].cases.values()
+    partition = restarted(partition)
+    cases_after(partition, (case.expires_at - T0) / HOUR_US)
+    assert case.alert_id not in partition.alerts.take_notes()
+    cases_after(partition, (case.expires_at - T0) / HOUR_US + MINUTE)
+    assert partition.alerts.take_notes()[case.alert_id] == b""
+    history = partition.customers["ann"].history
+    assert history is not None
+    assert history.ended_at == case.expires_at
