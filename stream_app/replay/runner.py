@@ -133,14 +133,14 @@ class Replay:
                 self._nomination = self.settings.next_nomination(moment)
 
     def _process(self, chunk: list[tuple[int, Event]]) -> None:
-        outcome, count, rates = self.outcome, len(self.partitions), self.settings.policy.currency.rates
+        outcome, count, currency = self.outcome, len(self.partitions), self.settings.policy.currency
         for at, event in chunk:
             if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
                 outcome.money.add_order(
-                    outcome.columns.customer_index(event.customer_id), at, in_shop_currency(event, rates)
+                    outcome.columns.customer_index(event.customer_id), at, in_shop_currency(event, currency)
                 )
             elif outcome.money.takes_back(event):
-                refund = in_shop_currency(event, rates)
+                refund = in_shop_currency(event, currency)
                 outcome.money.add_refund(outcome.columns.customer_index(event.customer_id), at, refund)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))

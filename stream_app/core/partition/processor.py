@@ -7,7 +7,6 @@ than t is applied, so no decision sees its own future, even if its customer has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from stream_app.core.alerts.lifecycle import RETURNED
 from stream_app.core.alerts.sla import ComplaintsBefore
@@ -33,8 +32,6 @@ from stream_app.core.state.counters import PERIOD, SHOP
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US, NEVER, NOT_DUE
-
-_SAMPLE: Final = 16  # one in this many events is also scored just before it is applied, to measure its effect
 
 
 @dataclass
@@ -69,7 +66,7 @@ class PartitionProcessor:
         self.counts = Counts()
         self.explainer = Explainer(settings, classify)
         self.aggregator = KpiAggregator(settings, classify)
-        self._rates = settings.policy.currency.rates
+        self._currency = settings.policy.currency
         self._batch = ScoreBatch()
         self.decisions = DueDecisions(settings, self.working_set, self._batch)
         self._timers = self.decisions.timers
@@ -79,9 +76,7 @@ class PartitionProcessor:
         self._tracked_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self._returned: list[Returned] = []
 
-    def apply(  # noqa: C901 - splitting it would cost a call per event
-        self, event: Event, at: int, known: Customer | None = None
-    ) -> bool:
+    def apply(self, event: Event, at: int, known: Customer | None = None) -> bool:
         """Apply one event, after making the decisions that are due before it.
 
         Args:
@@ -112,14 +107,11 @@ class PartitionProcessor:
         customer.touch()
         counts = counts_as_order(event, settings)
         is_buyer = customer.vector[LAST_ORDER] != NO_DAY
-        sampled = is_buyer and customer.ids[-1] % _SAMPLE == 0  # by event id, so independent of partitioning
-        if sampled:
-            self._batch.add(customer, at, None)
         self._update_state(customer, event, at, counts)
         if counts:
             self._apply_order(customer, at)
         elif is_buyer:
-            self._batch.add(customer, at, None, str(event.__struct_config__.tag) if sampled else "")
+            self._batch.add(customer, at, None)
         return counts
 
     def _add_customer(self, event: Event) -> Customer:
@@ -138,8 +130,8 @@ class PartitionProcessor:
 
     def _update_state(self, customer: Customer, event: CustomerEvent, at: int, counts: bool) -> None:
         """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
-        if self._rates:
-            event = in_shop_currency(event, self._rates)
+        if self._currency.rates:
+            event = in_shop_currency(event, self._currency)
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
             self.aggregator.monthly_churn.record_order(customer, at, event.shop_id, self.stream_time)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -28,7 +27,6 @@ class Effects:
     decisions: list[Pending] = field(default_factory=list)
     scores: Scores | None = None  # one row per decision; None: no decisions
     view: StateFrame | None = None  # one row per decision
-    effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
     matured: list[Matured] = field(default_factory=list)
     returned: list[Returned] = field(default_factory=list)  # decisions followed by an order, reported once each
     steps: StepCounts = field(default_factory=StepCounts)  # steps of silences that ended
@@ -38,7 +36,7 @@ class Effects:
 
 
 class ScoreBatch:
-    """Copies of state vectors: at decisions, after events, and before sampled events."""
+    """Copies of state vectors, at decisions and after events."""
 
     def __init__(self) -> None:
         self._begin()
@@ -48,21 +46,17 @@ class ScoreBatch:
 
     def _begin(self) -> None:
         self._rows: list[tuple[int, int, bytes, Pending | None]] = []  # ranking index, time in µs, vector, decision
-        self._sampled: list[tuple[int, str]] = []  # row of the score after a sampled event, event kind
         self._breaches: list[tuple[SlaBreach, bytes]] = []
         self._forgotten: dict[int, int] = {}  # ranking index -> row; scores before this row are not ranked
 
-    def add(self, customer: Customer, at: int, pending: Pending | None, sampled: str = "") -> None:
+    def add(self, customer: Customer, at: int, pending: Pending | None) -> None:
         """Copy the current state of a customer.
 
         Args:
             customer: the customer to score.
             at: time of the score, microseconds.
             pending: the decision made at that time, if any.
-            sampled: kind of the event that was just applied; the previous row is the state before the event.
         """
-        if sampled:
-            self._sampled.append((len(self._rows), sampled))
         self._rows.append((customer.index, at, customer.vector.tobytes(), pending))
 
     def add_breach(self, customer: Customer, breach: SlaBreach) -> None:
@@ -98,9 +92,6 @@ class ScoreBatch:
                 _complete(effects.decisions, effects.scores)
             if not decided.all():
                 probability[~decided] = model.score(StateFrame(vectors[~decided], now[~decided], horizon))
-            effects.effects_of = [
-                (kind, _log_odds(probability[row]) - _log_odds(probability[row - 1])) for row, kind in self._sampled
-            ]
             self._rank(ranking, np.array(indices, dtype=np.int64), probability)
         self._begin()
         return effects
@@ -121,10 +112,6 @@ class ScoreBatch:
         for row, (index, at, _, pending) in enumerate(self._rows):
             if pending is not None and ranked[row]:
                 ranking.add_decision(index, at, float(probability[row]))
-
-
-def _log_odds(probability: float) -> float:
-    return math.log(probability / (1.0 - probability))
 
 
 def _complete(decisions: Iterable[Pending], scores: Scores) -> None:

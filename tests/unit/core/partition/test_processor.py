@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import xxhash
 from hypothesis import given, strategies as st
 
 from stream_app.core.customers.codec.states import encode_customers, max_bytes
@@ -348,17 +347,13 @@ def test_counts_tell_late_from_too_late() -> None:
     assert (partition.counts.accepted, partition.counts.late, partition.counts.too_late) == (4, 2, 1)
 
 
-def test_events_that_stir_are_scored_and_the_effect_of_a_sixteenth_is_measured() -> None:
-    partition, names = PartitionProcessor(SHOP), [f"view-{i}" for i in range(320)]
+def test_events_that_stir_are_scored() -> None:
+    partition = PartitionProcessor(SHOP)
     partition.apply(order("c", T0, "first"), T0)
-    for i, name in enumerate(names, start=1):
-        partition.apply(browsing("c", T0 + i, name), T0 + i)
-    effects = partition.finish(trained_model())
-    sampled = [name for name in names if xxhash.xxh3_64_intdigest(name.encode()) % 16 == 0]
-    assert 5 <= len(sampled) <= 40
-    assert partition.counts.scored == len(names) + len(sampled)  # after every page view, and before a sampled one
-    assert [kind for kind, _ in effects.effects_of] == ["browsing"] * len(sampled)
-    assert effects.effects_of[0][1] != 0.0  # of an early one; after hundreds of views another says nothing new
+    for at in range(T0 + 1, T0 + 41):
+        partition.apply(browsing("c", at), at)
+    partition.finish(trained_model())
+    assert partition.counts.scored == 40
 
 
 def test_the_last_order_is_kept_to_the_microsecond() -> None:

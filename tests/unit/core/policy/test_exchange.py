@@ -28,8 +28,8 @@ def test_an_amount_is_converted_if_its_currency_has_a_rate(currency: str | None,
 
 def test_only_amounts_change() -> None:
     bought, seen = order("c", T0, discount=2.0, currency="USD"), browsing("c", T0)
-    converted = in_shop_currency(bought, {"USD": 7.0})
+    converted = in_shop_currency(bought, Currency("CNY", {"USD": 7.0}))
     assert (converted.amount, converted.discount) == (None, 14.0)
     assert converted.event_id == bought.event_id
-    assert in_shop_currency(seen, {"USD": 7.0}) is seen
-    assert in_shop_currency(order("c", T0, amount=1e12, currency="USD"), {"USD": 7.0}).amount == 1e12
+    assert in_shop_currency(seen, Currency("CNY", {"USD": 7.0})) is seen
+    assert in_shop_currency(order("c", T0, amount=1e12, currency="USD"), Currency("CNY", {"USD": 7.0})).amount == 1e12
