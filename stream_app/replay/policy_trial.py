@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
 
+from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.policy.policy import Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
@@ -99,7 +100,7 @@ def figures_of(outcome: Outcome, settings: Settings) -> TrialFigures:
     figures.break_even = _break_even(outcome, settings)
     latest = settings.lost_after_or_default - settings.act_before_or_default
     called: set[_Silence] = set()
-    for alert in outcome.opened:
+    for alert in _called(outcome):
         times = [at for at, _ in orders[alert.customer]]
         silence = (alert.customer, times[bisect_left(times, alert.opened_at) - 1])
         in_time = silence in lost and silence not in called and alert.opened_at <= silence[1] + latest
@@ -115,9 +116,14 @@ def figures_of(outcome: Outcome, settings: Settings) -> TrialFigures:
 
 def _break_even(outcome: Outcome, settings: Settings) -> float | None:
     """Return the cost of all calls ÷ what they would bring if each helped for sure."""
-    benefit, candidates = settings.policy.benefit, [alert.candidate for alert in outcome.opened]
+    benefit, candidates = settings.policy.benefit, [alert.candidate for alert in _called(outcome)]
     at_stake = sum(one.lost_probability * one.monthly_worth * benefit.months for one in candidates)
     return benefit.cost * len(candidates) / at_stake if benefit.cost and at_stake > 0.0 else None
+
+
+def _called(outcome: Outcome) -> list[Alert]:
+    """Return the alerts of customers who are called, without those held out."""
+    return [alert for alert in outcome.opened if not alert.is_held_out]
 
 
 def _orders(outcome: Outcome) -> dict[str, list[tuple[int, float]]]:

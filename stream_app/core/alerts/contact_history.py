@@ -55,10 +55,16 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return whether the customer was contacted after a time."""
         return bool(self.contacts) and self.contacts[-1] > at
 
-    def obstacle(self, at: int, settings: Settings) -> str:
-        """Return the rule that forbids a planned call at a time, or "" if there is none."""
+    def obstacle(self, at: int, settings: Settings, opted_in_at: int = 0) -> str:
+        """Return the rule that forbids a planned call at a time, or "" if there is none.
+
+        Args:
+            at: time of the call, microseconds.
+            settings: of the shop.
+            opted_in_at: time when the customer last agreed to be contacted, microseconds; 0: never.
+        """
         limits = settings.policy.contacts
-        if self.opted_out_at and at - self.opted_out_at < limits.rest_after_opt_out:
+        if self.opted_out_at > opted_in_at and at - self.opted_out_at < limits.rest_after_opt_out:
             return OPT_OUT
         if self.ended_at and at - self.ended_at < settings.cooldown:
             return COOLDOWN

@@ -100,8 +100,6 @@ class DueDecisions:
         if self._grid is not None:
             self._end_steps(customer, due, self._grid)
         pending = Pending(customer.name, due)
-        if customer.alert is not None:
-            pending.copies = self._settings.holdout.copies(customer.name, due, customer.alert.candidate.arm)
         customer.waiting.append(pending)
         customer.fresh += 1
         customer.packed = None

@@ -81,10 +81,10 @@ class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             decided_at: time of the decision, microseconds.
             arm: arm of the customer.
         """
-        if not self.share or arm not in ARMS:
-            return 1
         if arm == TREATED:
             return 0
+        if arm != HELD_OUT or not self.share:
+            return 1
         whole, rest = divmod(1.0 / self.share, 1.0)
         return int(whole) + (draw(f"{decided_at}|{customer}", self.experiment) < rest)
 

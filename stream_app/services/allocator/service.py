@@ -172,7 +172,7 @@ class AllocatorService(SingletonService):
         self._metrics.rounds.inc()
         self._metrics.candidates.inc(decided.nominated)
         self._metrics.alerts.inc(decided.opened)
-        if decided.opened:  # otherwise the round was already decided
+        if decided.opened or decided.held_out or decided.put_off:  # otherwise the round was already decided
             others = decided.nominated - decided.opened - decided.held_out - decided.put_off
             for reason, count in {HELD_OUT: decided.held_out, QUOTA: decided.put_off, CAPACITY: others}.items():
                 self._metrics.suppressed.labels(reason).inc(count)

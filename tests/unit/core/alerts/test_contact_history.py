@@ -55,6 +55,12 @@ def test_a_customer_who_unsubscribed_is_left_alone() -> None:
     assert history.obstacle(T0 + 20 * DAY_US, SHOP) == ""
 
 
+def test_a_customer_who_agreed_again_may_be_called() -> None:
+    history = NO_HISTORY.after_opt_out(T0)
+    assert history.obstacle(T0 + DAY_US, SHOP, opted_in_at=T0 - 1) == OPT_OUT
+    assert history.obstacle(T0 + DAY_US, SHOP, opted_in_at=T0) == ""
+
+
 def test_nothing_known_forbids_nothing() -> None:
     assert NO_HISTORY.obstacle(T0, SHOP) == ""
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(NO_HISTORY), type=ContactHistory) == NO_HISTORY
