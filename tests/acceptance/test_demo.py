@@ -102,7 +102,7 @@ def test_it_shows_risk_and_alerts_and_leaves_nothing_behind(demo: subprocess.Pop
     assert all(25 <= int(risk) <= 100 for risk in alerts)  # calls are planned: a risk is not above a bar
     alerts += re.findall(r"  urgent  c••\d{4} · a complaint is past its service target", said)
     told = re.search(
-        r"(\d+) alerts: (\d+) customers ordered again, (\d+) fell in risk, (\d+) complaints were answered, (\d+) were "
+        r"(\d+) alerts: (\d+) customers ordered again, (\d+) fell in risk, (\d+) complaints were solved, (\d+) were "
         r"closed by the staff, (\d+) expired, (\d+) were lost, (\d+) are open",
         said.replace("\n", " ").replace("  ", " "),
     )
