@@ -40,7 +40,7 @@ def _at_a_glance(page: Page) -> None:
     page.number("open", _ALL.total("churn_open_alerts"), COUNT)
     page.number("opened", _ALL.increase("churn_alerts_opened_total"), COUNT)
     page.number("returned", _closed("returned"), Measure("short", "green", decimals=0))
-    page.number("lost", _closed("lost"), COUNT)
+    page.number("lost", f"{_closed('lost')} or vector(0)", COUNT)  # planned calls expire before that
     share = f"{_closed('returned')} / ({_CLOSED.increase('churn_alerts_closed_total')} > 0)"
     page.number("returned_share", share, PERCENT)
     suppressed = "sum(increase(churn_alert_candidates_suppressed_total[$__range]))"
