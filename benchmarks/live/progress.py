@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,8 +53,16 @@ class WorkerRun:
         return cls(records, last.at - first.at, cpu / records * 1e6, redis_cpu / records * 1e6)
 
 
-def watch(live: LiveSystem, workers: Sequence[Process], seconds: float) -> WorkerRun:
+def watch(
+    live: LiveSystem, workers: Sequence[Process], seconds: float, begin: Callable[[], None] = lambda: None
+) -> WorkerRun:
     """Sample until all records in the topics are committed.
+
+    Args:
+        live: the system.
+        workers: its workers.
+        seconds: limit of the wait.
+        begin: lets the workers process the records, if they wait; called after the first sample.
 
     Raises:
         AssertionError: a process has ended, or the time has passed.
@@ -69,6 +77,8 @@ def watch(live: LiveSystem, workers: Sequence[Process], seconds: float) -> Worke
         samples.append(Sample(time.monotonic(), live.consumed(), cpu, redis_cpu))
         return samples[-1].records >= total
 
+    is_finished()
+    begin()
     live.wait("all records are committed", is_finished, seconds, every=_EVERY_SECONDS)
     return WorkerRun.of(samples, total)
 

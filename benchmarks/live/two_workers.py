@@ -40,8 +40,7 @@ def _run(live: LiveSystem, feed: Feed, model: TrainedModel, count: int, name: st
         store_model(system, model, feed.moment - _EARLIER)
         workers = [system.start("worker") for _ in range(count)]
         _wait_until_shared(system, workers)
-        store_model(system, model, feed.moment)
-        return watch(system, workers, RUN_SECONDS)
+        return watch(system, workers, RUN_SECONDS, begin=lambda: store_model(system, model, feed.moment))
 
 
 def _wait_until_shared(live: LiveSystem, workers: list[Process]) -> None:
