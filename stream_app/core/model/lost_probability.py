@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
+from stream_app.core.model.experts.expert import row_sums
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
 from stream_app.core.settings import Settings
@@ -201,11 +202,8 @@ class LostModel:
         silence, log_odds = silent_days / (self.grid.step / DAY_US) - 0.5, _log_odds(churn_probability)
         hazards = np.empty((steps, len(silence)))
         for lead in range(steps):
-            log_hazard, columns = self._terms(silence, np.full(len(silence), float(lead)), log_odds)
-            # One column after the other: a matrix product would give other bits for another number of customers.
-            for column, coefficient in zip(columns, self.coefficients, strict=True):
-                log_hazard = log_hazard + column * coefficient
-            hazards[lead] = _hazard(log_hazard)
+            offset, terms = self._terms(silence, np.full(len(silence), float(lead)), log_odds)
+            hazards[lead] = _hazard(offset + row_sums(terms * self.coefficients))
         return hazards
 
     def _fit(self) -> None:
@@ -214,8 +212,7 @@ class LostModel:
         lead, bins = used // BINS % self.grid.leads, used % BINS
         silence = used // (BINS * self.grid.leads)
         log_odds = (bins + 0.5) / 2.0 - _LIMIT
-        offset, columns = self._terms(silence.astype(np.float64), lead.astype(np.float64), log_odds.astype(np.float64))
-        terms = np.stack(columns, axis=1)
+        offset, terms = self._terms(silence.astype(np.float64), lead.astype(np.float64), log_odds.astype(np.float64))
         ended, returned = self._ended[used], self._returned[used]
         for _ in range(_NEWTON_STEPS):
             hazard = _hazard(offset + terms @ self.coefficients)
@@ -225,7 +222,7 @@ class LostModel:
             curvature = terms.T @ ((ended * hazard**2 * odds)[:, None] * terms) + _RIDGE * np.eye(_TERMS)
             self.coefficients = self.coefficients + np.clip(np.linalg.solve(curvature, slope), -1.0, 1.0)
 
-    def _terms(self, silence: Floats, lead: Floats, log_odds: Floats) -> tuple[Floats, list[Floats]]:
+    def _terms(self, silence: Floats, lead: Floats, log_odds: Floats) -> tuple[Floats, Floats]:
         """Return the log-hazard implied by the horizon's log-odds, and the terms of its correction.
 
         Args:
@@ -248,7 +245,7 @@ class LostModel:
             implied * since,
             after * since,
         ]
-        return implied + np.log(per_horizon), columns
+        return implied + np.log(per_horizon), np.stack(columns, axis=1)
 
 
 def _log_odds(probability: Floats) -> Floats:

@@ -82,46 +82,48 @@ class CandidateSelection:
         if not settings.opens_alerts(at):
             self.rules.suppressed[CAMPAIGN] += len(in_time)
             return []
-        lost, worth = model.lost_probability(view.recency, risk[indices]), np.maximum(monthly_worth(view), 0.0)
-        callable_customers = [customers[index] for index in indices[in_time]]
-        allowed, factors = self.rules.apply(callable_customers, view.recency[in_time], (lost * worth)[in_time], at)
-        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth)))
-        weight[in_time] *= factors
-        rows = in_time[allowed]
-        owners = [customers[index] for index in indices[rows]]
-        names = [one.name for one in owners]
-        arms = self._arms(names, rows, worth, view)
-        held_out = [arm == HELD_OUT for arm in arms]
-        jobs = Jobs(act_by[rows], weight[rows], names, np.isnan(usual_gap[rows]), held_out)
+        view, act_by, usual_gap = view.rows(in_time), act_by[in_time], usual_gap[in_time]
+        owners, risk = [customers[index] for index in indices[in_time]], risk[indices[in_time]]
+        lost, worth = model.lost_probability(view.recency, risk), np.maximum(monthly_worth(view), 0.0)
+        allowed, factors = self.rules.apply(owners, view.recency, lost * worth, at)
+        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth))) * factors
+        arms, rows = self._arms(owners, worth, view), np.flatnonzero(allowed)
+        jobs = Jobs(
+            act_by[rows],
+            weight[rows],
+            [owners[row].name for row in rows],
+            np.isnan(usual_gap[rows]),
+            [arms[row] == HELD_OUT for row in rows],
+        )
         plan, others = plan_calls(settings, at, jobs)
-        chosen = np.array([*plan, *others], dtype=np.int64)
-        picked = rows[chosen]
-        value, begin, end = prospects(model, settings, view.rows(picked), risk[indices[picked]])
+        picked = rows[np.array([*plan, *others], dtype=np.int64)]
+        value, begin, end = prospects(model, settings, view.rows(picked), risk[picked])
         return [
             replace(
-                self._undescribed(owners[place], at),
+                self._undescribed(owners[row], at),
                 rank_value=float(weight[row]),
-                probability=float(risk[indices[row]]),
+                probability=float(risk[row]),
                 monthly_worth=float(worth[row]),
                 silent_days=float(view.recency[row]),
                 usual_gap_days=float(usual_gap[row]),
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
-                expected_value=float(value[number]),
-                next_order_from=int(begin[number]),
-                next_order_to=int(end[number]),
-                arm=arms[place],
+                expected_value=float(value[place]),
+                next_order_from=int(begin[place]),
+                next_order_to=int(end[place]),
+                arm=arms[row],
             )
-            for number, (place, row) in enumerate(zip(chosen.tolist(), picked.tolist(), strict=True))
+            for place, row in enumerate(picked.tolist())
         ]
 
-    def _arms(self, names: Sequence[str], rows: Ints, worth: Floats, view: StateFrame) -> list[str]:
-        """Return the arms of the customers in some rows in the holdout experiment."""
+    def _arms(self, owners: Sequence[Customer], worth: Floats, view: StateFrame) -> list[str]:
+        """Return the arms of customers in the holdout experiment."""
         holdout = self._settings.holdout
         if not holdout.share:
-            return [NO_ARM] * len(names)
-        complains = (view.complaint_opened != NO_DAY).any(axis=1)
-        return [holdout.arm(*one) for one in zip(names, worth[rows].tolist(), complains[rows].tolist(), strict=True)]
+            return [NO_ARM] * len(owners)
+        complains = (view.complaint_opened != NO_DAY).any(axis=1).tolist()
+        rows = zip(owners, worth.tolist(), complains, strict=True)
+        return [holdout.arm(owner.name, brings, complaint) for owner, brings, complaint in rows]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""
