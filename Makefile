@@ -30,7 +30,7 @@ report: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh f
 	@mkdir -p $(REPORT_OUT)
 	@$(BIN)/stream-app simulate --customers 5000 --days 365 --seed 1 --out $(REPORT_OUT)/shop.jsonl
 	@$(BIN)/stream-app replay $(REPORT_OUT)/shop.jsonl --format jsonl --horizon 60d --active-window 180d --decide-every 7d \
-		--capacity 5 --rank-by worth --zone Asia/Shanghai --currency CNY --lang $(REPORT_LANG) --out $(REPORT_OUT)/report
+		--capacity 5 --zone Asia/Shanghai --currency CNY --lang $(REPORT_LANG) --out $(REPORT_OUT)/report
 
 test: lint ## everything that must hold: lint, then tests and doctests with coverage
 	@$(RUN_TESTS) --cov $(PYTEST)

@@ -83,8 +83,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     rank_by: Annotated[
         str | None,
         typer.Option(
-            help="Which customers to call: those at the highest risk (risk), or a plan of the calls that reach the"
-            " most revenue (worth) or people (reach) in time. Default: risk."
+            help="Which customers to call: a plan of the calls that reach the most revenue (worth) or people (reach) in"
+            " time, or those at the highest risk (risk). Default: worth."
         ),
     ] = None,
     act_before: Annotated[

@@ -125,9 +125,9 @@ class Shop(Section):
     )
     rank_by: str = _rule(
         "rank_by",
-        "Which customers to call: risk for those at the highest risk, worth or reach for a plan of the calls that reach"
-        " the most revenue or people in time.",
-        "选取外呼客户的方式：risk 取风险最高者；worth、reach 规划外呼，使及时触达的金额或人数最多",
+        "Which customers to call: worth or reach for a plan of the calls that reach the most revenue or people in time,"
+        " risk for those at the highest risk.",
+        "选取外呼客户的方式：worth、reach 规划外呼，使及时触达的金额或人数最多；risk 取风险最高者",
     )
     margin: float = _rule(
         "margin",

@@ -48,8 +48,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     alert_lifetime: int = 14 * DAY_US  # alerts expire after this time
     agreement: int = DAY_US  # two scores at least this far apart must agree before an alert opens
     alert_above: float = 0.5  # both scores must exceed this probability
-    # risk: the highest churn probabilities; worth, reach: a plan of calls by revenue or people that they reach in time
-    rank_by: str = "risk"
+    # worth, reach: a plan of calls by revenue or people that they reach in time; risk: the highest churn probabilities
+    rank_by: str = "worth"
     margin: float = 1.0  # share of revenue that is profit; applies to the expected value
     act_before: int = 0  # how long before a customer would be lost a call must come; 0: a quarter of lost_after
     fallen_odds: float = 0.5  # an alert closes when the odds fall below this share of the odds at which it opened

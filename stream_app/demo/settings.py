@@ -43,7 +43,6 @@ decide_every = "7d"
 zone = "{zone}"
 working_days = [0, 1, 2, 3, 4, 5, 6]
 capacity = {capacity}
-rank_by = "worth"
 alert_above = 0.75
 alert_lifetime = "{lifetime}d"
 policy = "{policy}"

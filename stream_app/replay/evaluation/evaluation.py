@@ -43,7 +43,7 @@ class Protocol:
     zone: ZoneInfo
     working_days: tuple[int, ...] = (0, 1, 2, 3, 4)  # Monday is 0
     hour: int = 9
-    rank_by: str = "risk"
+    rank_by: str = "worth"
     act_before_days: float = 0.0
     alert_above: float = 0.5
     campaigns: tuple[Campaign, ...] = ()

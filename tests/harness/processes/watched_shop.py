@@ -28,7 +28,6 @@ SETTINGS: Final = {
     "shop.zone": "Asia/Shanghai",
     "shop.working_days": "0,1,2,3,4,5,6",
     "shop.capacity": "20",
-    "shop.rank_by": "worth",
     "shop.alert_above": "0.6",
     "kafka.partitions": "4",
     "health.watchdog_after": "0s",
