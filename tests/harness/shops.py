@@ -31,6 +31,7 @@ from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 T0: Final = 1_704_067_200_000_000  # 2024-01-01 00:00 UTC, a Monday, microseconds
 SECOND: Final = 1_000_000
 SHOP: Final = Settings(
+    rank_by="risk",
     horizon=10 * DAY_US,
     active_window=25 * DAY_US,
     decide_every=2 * DAY_US,

@@ -21,7 +21,7 @@ from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from tests.harness.shops import T0, browsing, complaint, order, planning_model
 
-SHOP: Final = Settings(alert_above=0.99)
+SHOP: Final = Settings(rank_by="risk", alert_above=0.99)
 MODEL: Final = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
 # The shop is known to say when complaints are answered and solved.
 BEFORE: Final = [
