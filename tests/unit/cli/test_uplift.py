@@ -54,7 +54,7 @@ def test_a_holdout_is_set_by_two_options_and_the_rest_by_the_file(tmp_path: Path
 def test_a_holdout_without_planned_calls_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("", encoding="utf-8")
-    done = run("replay", str(log), "--out", str(tmp_path / "out"), "--holdout", "20%")
+    done = run("replay", str(log), "--out", str(tmp_path / "out"), "--holdout", "20%", "--rank-by", "risk")
     assert done.exit_code == 2
     assert "Set rank_by to worth or reach." in " ".join(done.stderr.replace("│", " ").split())
 

@@ -85,7 +85,7 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         '[shop]\nhorizon = "30d"\nactive_window = 90\ndecide_every = "36h"\nlateness = 0.5\nlost_after = "4w"\n'
         'order_action = "placed"\nexcluded = ["a", "b"]\nzone = "Asia/Shanghai"\nworking_days = [0, 6]\n'
         'nomination_hour = 10\ncapacity = 3\nalert_lifetime = "5d"\nagreement = "0"\nalert_above = 0.25\n'
-        'rank_by = "worth"\nmargin = 0.4\nact_before = "10d"\nfallen_odds = 0.75\nseed = 7\n'
+        'rank_by = "reach"\nmargin = 0.4\nact_before = "10d"\nfallen_odds = 0.75\nseed = 7\n'
         'answer_within = "12h"\nsolve_within = 2\n'
         f'policy = "{tmp_path}/policy.yaml"\n'
         "one_time_priors = { price = 1.0 }\nrepeat_priors = { forgot_shop = 0.5, natural = 0.5 }\n"
@@ -111,7 +111,7 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         alert_lifetime=5 * DAY_US,
         agreement=0,
         alert_above=0.25,
-        rank_by="worth",
+        rank_by="reach",
         margin=0.4,
         act_before=10 * DAY_US,
         fallen_odds=0.75,
