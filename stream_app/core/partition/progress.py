@@ -38,6 +38,7 @@ class Summary(msgspec.Struct):
     stream_time: int = NEVER  # microseconds
     ticked: int = NEVER  # time of the latest tick, microseconds
     version: int = 0  # version of the current model
+    policy: str = ""  # version of the policy that a tick has named; empty: that of the settings
     allocator_moment: int = msgspec.field(default=NEVER, name="desk_moment")  # time of its latest message, microseconds
     allocator_sequence: int = msgspec.field(default=0, name="desk_sequence")  # sequence number of its latest message
     following: bool = False  # whether the latest tick is from a publisher and another one will follow
@@ -60,8 +61,12 @@ class Summary(msgspec.Struct):
 
     def is_changed_by(self, tick: Tick, at: int) -> bool:
         """Return whether a tick does more than advance time. Ticks that were already applied do nothing."""
-        changes = tick.version is not None and tick.version != self.version
+        changes = (tick.version is not None and tick.version != self.version) or self.changes_policy(tick)
         return at > self.ticked and (changes or tick.learns or tick.nominates or tick.waits or tick.complete)
+
+    def changes_policy(self, tick: Tick) -> bool:
+        """Return whether a tick names another policy."""
+        return tick.policy not in {"", self.policy}
 
     def is_duplicate(self, message: AlertStep | AllocationDone) -> bool:
         """Return whether a message from the allocator is a duplicate; if not, record it.
