@@ -15,6 +15,7 @@ from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.messages.schema import AllocationDone, encode_message
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
+from stream_app.core.partition.known_policies import KnownPolicies
 from stream_app.core.settings import Settings
 from stream_app.core.units import NEVER, from_micros
 
@@ -51,13 +52,13 @@ class Allocator(OutboxReader[CandidateBatch]):
         settings: the shop's settings.
         partition_of: returns the partition of a customer.
 
-    Call `decide` until it returns None. If there is a `missing_policy`, pass the settings under it to `add_policy`.
+    Call `decide` until it returns None. If there is a `missing_policy`, add it to `policies`.
     """
 
     def __init__(self, partitions: int, settings: Settings, partition_of: Callable[[str], int]) -> None:
         super().__init__(partitions)
         self.position = AllocatorPosition(dict.fromkeys(range(partitions), ReadPosition()), NEVER, 0)
-        self._policies = {settings.policy.version: settings, "": settings}  # earlier releases name none
+        self.policies = KnownPolicies(settings)
         self._partition_of = partition_of
         self._base = b""
 
@@ -85,15 +86,10 @@ class Allocator(OutboxReader[CandidateBatch]):
         """Partitions whose candidates for the next moment are still incomplete."""
         return [number for number, waiting in self.waiting.items() if all(batch.more for batch, _ in waiting)]
 
-    def add_policy(self, settings: Settings) -> None:
-        """Add the settings under another policy, which partitions may apply."""
-        self._policies[settings.policy.version] = settings
-
     @property
     def missing_policy(self) -> str:
         """Version of the policy that the next moment needs, if it is unknown."""
-        version = "" if self.lacking else self._versions(self._next_moment)[0]
-        return "" if version in self._policies else version
+        return "" if self.lacking or self.policies.has(self._versions(self._next_moment)[0]) else self.policies.missing
 
     @property
     def _next_moment(self) -> int:
@@ -135,7 +131,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         records: list[Outgoing] = []
         put_off = 0
         if moment > self.position.moment:
-            alerts, put_off = allocate(candidates, self._policies[policies[0]])
+            alerts, put_off = allocate(candidates, self.policies[policies[0]])
             records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
         held_out = sum(one.is_held_out for one in alerts)

@@ -61,12 +61,9 @@ class Summary(msgspec.Struct):
 
     def is_changed_by(self, tick: Tick, at: int) -> bool:
         """Return whether a tick does more than advance time. Ticks that were already applied do nothing."""
-        changes = (tick.version is not None and tick.version != self.version) or self.changes_policy(tick)
+        changes = tick.version is not None and tick.version != self.version
+        changes |= tick.policy not in {"", self.policy}
         return at > self.ticked and (changes or tick.learns or tick.nominates or tick.waits or tick.complete)
-
-    def changes_policy(self, tick: Tick) -> bool:
-        """Return whether a tick names another policy."""
-        return tick.policy not in {"", self.policy}
 
     def is_duplicate(self, message: AlertStep | AllocationDone) -> bool:
         """Return whether a message from the allocator is a duplicate; if not, record it.

@@ -201,4 +201,4 @@ class AllocatorService(SingletonService):
         if settings is None:
             await asyncio.sleep(POLL_SECONDS)
         else:
-            self.allocator.add_policy(settings)
+            self.allocator.policies.add(settings)

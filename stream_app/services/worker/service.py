@@ -155,7 +155,7 @@ class WorkerService(ConsumerService):
         missing = sorted({task.hold.waits_for for task in tasks if task.hold is not None})
         reason = f"waiting for the {' and the '.join(missing)} for {held:.0f} s: check that they are running"
         health.set("answered", held <= limit, reason if held > limit else "")
-        unknown = sorted({task.missing_policy for task in tasks} - {""})
+        unknown = sorted({task.policies.missing for task in tasks} - {""})
         health.set("policy", not unknown, _MISSING_POLICY.format(", ".join(unknown)) if unknown else "")
         reason = f"the oldest waiting event arrived {behind:.0f} s ago"
         health.set("fresh", behind <= limit, reason if behind > limit else "")
@@ -173,7 +173,7 @@ class WorkerService(ConsumerService):
         moving = [
             task
             for task in tasks
-            if task.hold is None and not task.inputs.waiting_for_promised and not task.missing_policy
+            if task.hold is None and not task.inputs.waiting_for_promised and not task.policies.missing
         ]
         lags = [lag for task in moving for lag in task.inputs.lags.values()]
         return Progress(

@@ -116,8 +116,8 @@ class TaskRunner:
                 pass  # every step awaits its commit, so other tasks get their turn
             if self.task.hold is not None and self.task.hold.trainer and not self._paused:
                 await self._poll_trainer()
-            elif self.task.missing_policy and not self._paused:
-                await self._find_policy(self.task.missing_policy)
+            elif self.task.policies.missing and not self._paused:
+                await self._find_policy(self.task.policies.missing)
 
     async def _step(self) -> bool:
         """Process and commit one batch; return False if there is nothing to do."""
@@ -166,7 +166,7 @@ class TaskRunner:
         if settings is None:
             await asyncio.sleep(POLL_SECONDS)
         else:
-            self.task.add_policy(settings)
+            self.task.policies.add(settings)
             _log.info("Contact policy loaded", extra={"partition": self.task.number, "policy": version})
         self._wake.set()
 

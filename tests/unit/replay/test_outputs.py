@@ -68,7 +68,7 @@ def test_a_holdout_does_not_depend_on_the_partitions() -> None:
     lines = []
     for partitions in (1, 2, 4):
         outcome = replayed(settings, partitions)
-        lines.append(alert_lines(outcome.opened, outcome.closed, experiment="spring"))
+        lines.append(alert_lines(outcome.opened, outcome.closed))
         kept = alert_records(outcome.opened, outcome.closed)
         assert {one.alert_id for one in kept} == {line["alert_id"] for line in lines[-1] if not is_held_out(line)}
     assert lines[0] == lines[1] == lines[2]
