@@ -61,6 +61,7 @@ class Ticker:
         self._holder, self._every, self._ttl_ms = holder, every, ttl // MILLISECOND_US
         self.owner = False
         self.refused = ""  # problem and remedy, while a topic rejects records
+        self._writing = topic
         self._reminded = 0.0
 
     async def run(self) -> None:
@@ -122,6 +123,7 @@ class Ticker:
 
     async def _send(self, topic: str, value: bytes, partitions: Iterable[int]) -> None:
         """Write a record to partitions, and wait until the broker has acknowledged or rejected each."""
+        self._writing = topic
         with refusals("Write"):
             sent = {number: await self._producer.send(topic, value=value, partition=number) for number in partitions}
             refusal: Exception | None = None
@@ -138,5 +140,6 @@ class Ticker:
         now = time.monotonic()
         if not self.refused or now - self._reminded >= REMIND_SECONDS:
             self._reminded = now
-            _log.error("Tick rejected, retrying", extra={"topic": self._topic, "problem": str(error)})
-        self.refused = f"{self._topic} rejects ticks: {error}. {FIX_TOPIC}"
+            _log.error("Tick rejected, retrying", extra={"topic": self._writing, "problem": str(error)})
+        what = "ticks" if self._writing == self._topic else "contact policies"
+        self.refused = f"{self._writing} rejects {what}: {error}. {FIX_TOPIC}"

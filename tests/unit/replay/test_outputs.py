@@ -94,7 +94,7 @@ def test_exchanged_arms_draw_the_same_customers(monkeypatch: pytest.MonkeyPatch)
     for exchanged in (False, True):
         if exchanged:
             monkeypatch.setattr(holdout, "draw", lambda *key: 1.0 - 2.0**-53 - draw(*key))
-        drawn = subjects(Replay(settings).run(batches), settings.horizon)
+        drawn = subjects(Replay(settings).run(batches), settings)
         found.append({one.customer: (one.arm, one.drawn_at) for one in drawn})
     before, after = found
     assert len(before) > 60

@@ -176,7 +176,7 @@ def test_an_amount_is_converted_by_the_rates_of_its_time() -> None:
 def test_urgent_cases_end_as_after_a_restart_with_the_new_policy(shop: Settings, days: int) -> None:
     changed = shop.with_policy(Policy(cases=Cases(expire_after=days * DAY_US)))
     answered = ComplaintAction.ANSWERED
-    events = [
+    events: list[Event] = [
         order("c", T0),
         complaint("d", T0, complaint_id="1"),
         complaint("d", T0 + HOUR_US, action=answered, complaint_id="1"),
