@@ -43,7 +43,7 @@ from stream_app.services.runtime.stores import with_stores
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Check, publish, show and compare contact policies: who may be called, and how often.",
+    help="Check, publish and compare contact policies: who may be called, and how often.",
 )
 _SPANS: Final = frozenset({"expire_after", "cooldown", "rest_after_opt_out", "until", "window"})
 

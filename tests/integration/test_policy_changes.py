@@ -91,7 +91,7 @@ def test_a_policy_is_published_to_running_services(make: Make, tmp_path: Path) -
     (record,) = published(live)
     assert load_policy(file) == msgspec.json.decode(record.policy, type=Policy)
     for of in ticks_of(live):
-        assert [one.occurred_at for one in of if one.policy][0] == record.occurred_at
+        assert next(one.occurred_at for one in of if one.policy) == record.occurred_at
     shown = msgspec.json.decode(live.run("policy", "show", "--json"))
     assert (shown["version"], shown["capacity"]["per_day"]) == (few.version, 1)
     # 2. A worker that is killed continues with it, and follows the next one.

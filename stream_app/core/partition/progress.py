@@ -38,7 +38,6 @@ class Summary(msgspec.Struct):
     stream_time: int = NEVER  # microseconds
     ticked: int = NEVER  # time of the latest tick, microseconds
     version: int = 0  # version of the current model
-    policy: str = ""  # version of the policy that a tick has named; empty: that of the settings
     allocator_moment: int = msgspec.field(default=NEVER, name="desk_moment")  # time of its latest message, microseconds
     allocator_sequence: int = msgspec.field(default=0, name="desk_sequence")  # sequence number of its latest message
     following: bool = False  # whether the latest tick is from a publisher and another one will follow
@@ -46,6 +45,12 @@ class Summary(msgspec.Struct):
     counts: dict[str, int] = {}
     aggregator: KpiState = msgspec.field(default=KpiState(), name="tally")
     shops: list[KnownShop] = []
+    named_policy: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="policy")  # not stored if unset
+
+    @property
+    def policy(self) -> str:
+        """Version of the policy that a tick has named, or "" for that of the settings."""
+        return self.named_policy or ""
 
     def update(self, processor: PartitionProcessor) -> None:
         """Copy the current state from a processor."""

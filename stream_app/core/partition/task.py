@@ -260,7 +260,7 @@ class PartitionTask:
         # 1. Everything before the tick, with the model used until then.
         step.add_effects(self.processor.finish(model, at - 1 if tick.complete else None))
         # 2. The policy from here on.
-        summary.policy = tick.policy or summary.policy
+        summary.named_policy = tick.policy or summary.named_policy
         self.processor.use(self.policies[summary.policy])
         # 3. Candidates for the allocator. Alerts closed in the process belong to the same commit.
         if tick.nominates:

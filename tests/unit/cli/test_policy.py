@@ -63,7 +63,7 @@ def test_a_policy_is_published_once_and_shown(store: MemoryPolicyStore, tmp_path
     for lang, words in (("en", "in force since 2024-01-01 08:00"), ("zh", "自 2024-01-01 08:00 起生效")):
         assert words in run("policy", "show", "--lang", lang, **PLANNED).stdout
     log_clock = run("policy", "publish", file, "--set", "ticks.clock=log", "--lang", "zh", **PLANNED)
-    assert "只采用日志中记录的策略" in log_clock.stdout
+    assert "只采用其中记录的策略" in log_clock.stdout
 
 
 @pytest.mark.parametrize(

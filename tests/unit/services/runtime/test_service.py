@@ -468,9 +468,9 @@ def test_settings_are_those_under_each_policy() -> None:
         assert await versions.get("") is await versions.get(initial.policy.version) is initial
         assert await versions.get(few.version) is None
         with pytest.raises(UnknownPolicy, match=few.version):
-            await versions.of_summary(msgspec.json.encode(Summary(policy=few.version)))
+            await versions.of_summary(msgspec.json.encode(Summary(named_policy=few.version)))
         await publish_policy(store, initial, few)
-        found = await versions.of_summary(msgspec.json.encode(Summary(policy=few.version)))
+        found = await versions.of_summary(msgspec.json.encode(Summary(named_policy=few.version)))
         assert found == PLANNED.with_policy(few)
         assert await in_force(store, initial) == (found, (await store.published())[0])
         await store.publish("later", b'{"a_later_rule": 1}')
