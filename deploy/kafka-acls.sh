@@ -19,7 +19,7 @@ allow() {
 # worker
 allow churn-worker --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 allow churn-worker --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.control --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores
-allow churn-worker --operation Write --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-worker --operation Write --topic shop.ticks --topic shop.control --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 allow churn-worker --operation Read --group churn --resource-pattern-type prefixed
 
 # trainer
@@ -43,7 +43,7 @@ allow churn-notifier --operation Read --group churn --resource-pattern-type pref
 # publish
 allow churn-publish --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
 allow churn-publish --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
-allow churn-publish --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks
+allow churn-publish --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.control
 
 # shop
 allow churn-shop --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks

@@ -38,7 +38,7 @@ def drawn(seed: int) -> list[Subject]:
     with collector_off():
         outcome = Replay(SETTINGS).run(batches)
     window, until = SETTINGS.uplift_window, batches[-1][-1].at
-    return [one for one in subjects(outcome, window) if one.drawn_at + window <= until]
+    return [one for one in subjects(outcome, SETTINGS) if one.drawn_at + window <= until]
 
 
 def missed(customers: list[Subject], effect: float, seed: int) -> tuple[bool, float]:

@@ -36,7 +36,7 @@ COMMANDS: Final = {
     "alerts": Entry("alerts", _STAFF, "List open alerts, and record who works on them and the outcome."),
     "explain": Entry("explain", _STAFF, "Explain in words what is known about a customer."),
     "playbook": Entry("playbook", _STAFF, "Show and check the measures for each cause of churn."),
-    "policy": Entry("policy", _STAFF, "Check, show and compare contact policies: who may be called, and how often."),
+    "policy": Entry("policy", _STAFF, "Check, publish and compare contact policies: who may be called, and how often."),
     "deliveries": Entry("deliveries", _STAFF, "List and retry alert deliveries, and test channels."),
     "topics": Entry("topics", _OPERATIONS, "Create and check the Kafka topics."),
     "acls": Entry("acls", _OPERATIONS, "Print the permissions that the services need in Kafka and Redis."),

@@ -19,12 +19,13 @@ from stream_app.cli.options import (
     KindOption,
     KindsOption,
     LangOption,
+    SetOption,
     language,
     load_settings,
     one_of,
     pairs,
 )
-from stream_app.cli.output import results, write_document
+from stream_app.cli.output import iso_time, local_time, results, write_document
 from stream_app.cli.progress import ProgressBars
 from stream_app.cli.replay import read_settings
 from stream_app.cli.tables import show_table
@@ -32,14 +33,17 @@ from stream_app.cli.trial import show_trial
 from stream_app.config.policy_file import example_policy, load_policy
 from stream_app.core.durations import format_duration
 from stream_app.core.settings import Settings
+from stream_app.core.units import from_micros
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
 from stream_app.ingest import LogFormat
+from stream_app.services.runtime.policy_versions import in_force, publish as publish_policy
+from stream_app.services.runtime.stores import with_stores
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Check, show and compare contact policies: who may be called, and how often.",
+    help="Check, publish and compare contact policies: who may be called, and how often.",
 )
 _SPANS: Final = frozenset({"expire_after", "cooldown", "rest_after_opt_out", "until", "window"})
 
@@ -55,25 +59,46 @@ def check(file: FileArgument, lang: LangOption = "") -> None:
 
 
 @app.command()
+def publish(file: FileArgument, config: ConfigOption = None, given: SetOption = None, lang: LangOption = "") -> None:
+    """Put a policy in force from the next tick on, without a restart. Publishing it again changes nothing."""
+    policy, loaded, words = load_policy(file), load_settings(config, given=given), Translator(language(lang), "cli")
+    settings = loaded.shop.settings()
+    published, is_new = with_stores(loaded, lambda stores: publish_policy(stores.policies, settings, policy))
+    since = local_time(from_micros(published.effective_at), settings.clock)
+    key = "policy.published" if is_new else "policy.unchanged"
+    lines = [words.text(key, version=published.version, since=since)]
+    if loaded.ticks.clock == "log":
+        lines.append(words.text("policy.log_clock"))
+    results().print(Text("\n".join(lines)), soft_wrap=True)
+
+
+@app.command()
 def show(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Policy file. Default: the one in the settings, if any.")
+        Path | None, typer.Argument(metavar="[FILE]", help="Policy file. Default: the policy in force, from Redis.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     lang: LangOption = "",
+    given: SetOption = None,
 ) -> None:
-    """Show the policy in force: the file's values, and the settings' where the file has none."""
-    settings = load_settings(config).shop.settings()
+    """Show the policy in force, or that of a file, with the settings' values where it has none."""
+    loaded, words = load_settings(config, given=given), Translator(language(lang), "cli")
+    settings, since = loaded.shop.settings(), None
     if file is not None:
         settings = settings.with_policy(load_policy(file))
-    effective = _effective(settings)
+    else:
+        initial = settings
+        settings, since = with_stores(loaded, lambda stores: in_force(stores.policies, initial))
+    version, effective = settings.policy.version, _effective(settings)
     if as_json:
-        write_document({"version": settings.policy.version, **effective})
+        write_document({"version": version, "since": since and iso_time(since.effective_at), **effective})
         return
-    words = Translator(language(lang), "cli")
     columns = {words.text("policy.field"): 0, words.text("policy.value"): 24}
-    title = words.text("policy.title", version=settings.policy.version)
+    title = words.text("policy.title", version=version)
+    if since is not None:
+        at = local_time(from_micros(since.effective_at), settings.clock)
+        title = words.text("policy.title_since", version=version, since=at)
     show_table(results(), title, columns, list(_rows(effective, "")))
 
 

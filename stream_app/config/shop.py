@@ -172,8 +172,9 @@ class Shop(Section):
     )
     policy: Path | None = setting(
         None,
-        "YAML file with the contact policy (docs/how-to/policy.md): capacity, limits, costs. Read at the start.",
-        "触达策略文件：外呼能力、频次上限、成本等，启动时读取",
+        "YAML file with the initial contact policy (docs/how-to/policy.md): capacity, limits, costs. Read at the start;"
+        " `stream-app policy publish` changes it while the services run.",
+        "初始的触达策略文件：外呼能力、频次上限、成本等，启动时读取；运行中用 `stream-app policy publish` 更换",
     )
 
     def settings(self) -> Settings:

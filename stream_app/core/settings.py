@@ -171,16 +171,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def with_policy(self, policy: Policy) -> Settings:
         """Return the settings with a policy. Its capacity, expiry and holdout take precedence, its campaigns are added.
 
-        Raises ContradictorySettings.
+        A policy that was applied before has no effect. Raises ContradictorySettings.
         """
+        base = self.without_policy
         given = {
             "capacity": policy.capacity.per_day,
             "alert_lifetime": policy.cases.expire_after,
             "holdout": policy.holdout,
         }
         fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        campaigns = (*self.campaigns, *policy.campaigns)
-        return msgspec.structs.replace(self, policy=policy, campaigns=campaigns, **fields)
+        campaigns = (*base.campaigns, *policy.campaigns)
+        found = msgspec.structs.replace(base, policy=policy, campaigns=campaigns, **fields)
+        vars(found)["without_policy"] = base
+        return found
+
+    @cached_property
+    def without_policy(self) -> Settings:
+        """The settings to which the policy was applied; they are no part of the stored or shown settings."""
+        return self
 
     def local(self, at: int) -> datetime:
         """Convert an instant to the shop's time zone.

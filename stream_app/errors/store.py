@@ -61,6 +61,16 @@ class StoreIncomplete(UnusableData):
     """
 
 
+class UnusablePolicy(UnusableData):
+    """The contact policy {version} cannot be read: {problem}. Use the release that published it, or a newer one."""
+
+
+class UnknownPolicy(UnusableData):
+    """The contact policy {version} is neither in Redis nor in the settings of this process. Publish its file again
+    (`stream-app policy publish FILE`), or restore a backup of Redis.
+    """
+
+
 class UnusableSnapshot(UnusableData):
     """The model snapshot {source} cannot be used: {problem}. {remedy}"""
 

@@ -14,6 +14,7 @@ import msgspec
 
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import Event
+from stream_app.core.messages.schema import ControlMessage, PolicyRecord, Tick
 from stream_app.errors import EmptyLog
 from stream_app.ingest.formats import LogFormat, choose_mapping
 from stream_app.ingest.mapped import MappedReader, batched
@@ -22,7 +23,7 @@ from stream_app.ingest.rejections import RejectionLog
 from stream_app.ingest.sources import Source, expand
 from stream_app.ingest.spool import DEFAULT_MEMORY, Spool
 from stream_app.ingest.summary import LogSummary, SummaryBuilder
-from stream_app.ingest.wire import Reject, read_wire
+from stream_app.ingest.wire import OnMessage, Reject, read_wire
 from stream_app.mapping.mapping import Mapping
 
 BATCH_EVENTS: Final = 4_096
@@ -83,6 +84,9 @@ class Log(AbstractContextManager["Log"]):
     """A log in one or more files. `scan` counts its events, `batches` reads them.
 
     Use it as a context manager, or call `close`, to delete the copies in the working folder.
+
+    Attributes:
+        policies: contact policies in the log, in order of time; known after `scan`.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Log(AbstractContextManager["Log"]):
     ) -> None:
         self.sources, self.mapping, self.rejections = [s for s in sources if s.size], mapping, rejections
         self._bounds, self._workdir, self._memory = bounds, workdir, memory
+        self.policies: list[PolicyRecord] = []
         self._summary: LogSummary | None = None
         self._spool: Spool | None = None
 
@@ -117,17 +122,25 @@ class Log(AbstractContextManager["Log"]):
         return self._summary
 
     def _scan_wire(self, meter: _Meter) -> LogSummary:
-        builder = SummaryBuilder()
-        for events in self._read_wire(self.rejections.add, meter):
+        builder, skipped = SummaryBuilder(), 0
+
+        def on_message(message: Tick | ControlMessage) -> None:
+            nonlocal skipped
+            skipped += 1
+            if isinstance(message, PolicyRecord):
+                self.policies.append(message)
+
+        for events in self._read_wire(self.rejections.add, on_message, meter):
             builder.add(events)
             meter.events = builder.events
         if not builder.in_order:
             self._spool = Spool(self._workdir, "events", self._memory)
-            numbered = enumerate(chain.from_iterable(self._read_wire(_ignore, _Meter(self.sources, None))))
+            numbered = enumerate(chain.from_iterable(self._read_wire(_ignore, _ignore, _Meter(self.sources, None))))
             _fill(self._spool, numbered)
             self._spool.sort()
+        self.policies.sort(key=lambda one: one.occurred_at)
         rejected = self.rejections.count
-        return builder.summary(lines=builder.events + rejected, rejected=rejected, skipped=0)
+        return builder.summary(lines=builder.events + rejected + skipped, rejected=rejected, skipped=skipped)
 
     def _scan_table(self, mapping: Mapping, meter: _Meter) -> LogSummary:
         builder = SummaryBuilder()
@@ -143,9 +156,9 @@ class Log(AbstractContextManager["Log"]):
             self._spool.sort()
         return builder.summary(lines=reader.lines, rejected=self.rejections.count, skipped=reader.skipped)
 
-    def _read_wire(self, reject: Reject, meter: _Meter) -> Iterator[list[Event]]:
+    def _read_wire(self, reject: Reject, on_message: OnMessage, meter: _Meter) -> Iterator[list[Event]]:
         for source in self.sources:
-            yield from read_wire(source, self._bounds, reject, meter.at)
+            yield from read_wire(source, self._bounds, reject, on_message, meter.at)
             meter.next_file(source.size)
 
     def batches(self, size: int = BATCH_EVENTS) -> Iterator[list[Event]]:
@@ -154,7 +167,7 @@ class Log(AbstractContextManager["Log"]):
         if self._spool is not None:
             yield from self._spool.batches(size)
             return
-        yield from batched(chain.from_iterable(self._read_wire(_ignore, _Meter(self.sources, None))), size)
+        yield from batched(chain.from_iterable(self._read_wire(_ignore, _ignore, _Meter(self.sources, None))), size)
 
     def close(self) -> None:
         """Delete the copies in the working folder, but keep the file of rejected lines."""
@@ -174,7 +187,7 @@ def _fill(spool: Spool, numbered: Iterable[tuple[int, Event]]) -> None:
 
 
 def _ignore(_: object) -> None:
-    """Ignore a rejected line, since the first pass has already stored it."""
+    """Ignore a rejected line or a message, since the first pass has already stored it."""
 
 
 class _Meter:

@@ -15,7 +15,7 @@ from stream_app.errors import EmptyLog, NothingReadable, UnusableLog, WrongForma
 from stream_app.ingest.mapped import open_mapped
 from stream_app.ingest.sources import PARQUET, Source
 from stream_app.ingest.tables import open_table
-from stream_app.ingest.wire import BLOCK_BYTES, BOM
+from stream_app.ingest.wire import BLOCK_BYTES, BOM, decode_message
 from stream_app.mapping.columns import Columns, likely_column
 from stream_app.mapping.files import load_mapping, shipped_mappings
 from stream_app.mapping.mapping import FileLayout, Mapping
@@ -105,7 +105,7 @@ def _probe_wire(source: Source, bounds: Bounds) -> None:
         raise EmptyLog(file=source.name)
     _refuse_foreign(source, start, "JSON lines")
     bad = [(number, problem) for number, line in lines if (problem := bounds.problem(decode(line)))]
-    if len(bad) == len(lines):
+    if len(bad) == len(lines) and all(isinstance(decode_message(line), Rejected) for _, line in lines):
         raise _not_json_lines(source, lines[0][1]) or _nothing_readable(
             source,
             bad[0],

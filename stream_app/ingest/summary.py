@@ -23,7 +23,8 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
         lines: number of non-blank lines read.
         events: number of events.
         rejected: number of rejected lines.
-        skipped: number of lines skipped by the mapping: those without a customer or of an ignored kind.
+        skipped: number of lines skipped: by the mapping, those without a customer or of an ignored kind; in JSON lines,
+            ticks and control messages.
         first_at: time of the first event in microseconds since 1970-01-01 UTC; 0 if there are no events.
         last_at: time of the last event.
         kinds: number of events by kind.

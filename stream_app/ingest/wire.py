@@ -1,4 +1,7 @@
-"""Reader for events as JSON lines: decodes blocks of whole lines, and single lines only if a block fails."""
+"""Reader for events as JSON lines: decodes blocks of whole lines, and single lines only if a block fails.
+
+An archive of the topics may contain ticks and control messages as well. A replay makes its own; it needs the policies.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import Final
 import msgspec
 
 from stream_app.core.events.bounds import Bounds
-from stream_app.core.events.schema import Event, Rejected, decode
+from stream_app.core.events.schema import Event, Rejected, decode, rejecting
+from stream_app.core.messages.schema import ControlMessage, Tick
 from stream_app.ingest.rejections import Rejection
 from stream_app.ingest.sources import Source, SourceStream
 
@@ -18,6 +22,8 @@ MAX_LINE_BYTES: Final = 1_048_576
 BOM: Final = b"\xef\xbb\xbf"
 
 Reject = Callable[[Rejection], None]
+OnMessage = Callable[[Tick | ControlMessage], None]
+decode_message: Final = rejecting(msgspec.json.Decoder(Tick | ControlMessage).decode)
 _decoder = msgspec.json.Decoder(Event)
 
 
@@ -57,24 +63,27 @@ def _after_line_end(stream: SourceStream) -> bytes:
     return b""
 
 
-def read_wire(source: Source, bounds: Bounds, reject: Reject, on_bytes: Callable[[int], None]) -> Iterator[list[Event]]:
+def read_wire(
+    source: Source, bounds: Bounds, reject: Reject, on_message: OnMessage, on_bytes: Callable[[int], None]
+) -> Iterator[list[Event]]:
     """Yield the events of one file in blocks.
 
     Args:
         source: the file.
         bounds: bounds for event times.
         reject: called with a Rejection for each line that cannot be read.
+        on_message: called with each tick and control message.
         on_bytes: called with the number of bytes read so far.
     """
     with source.open() as stream:
         for block in blocks(stream):
-            yield _decode_block(source.name, block, bounds, reject)
+            yield _decode_block(source.name, block, bounds, reject, on_message)
             on_bytes(stream.position)
         if stream.damage:
             reject(Rejection(source.name, 0, f"{stream.damage}: the lines before it are used; copy the file again"))
 
 
-def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject) -> list[Event]:
+def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject, on_message: OnMessage) -> list[Event]:
     if block.overlong:
         reason = f"longer than {MAX_LINE_BYTES} bytes: is this JSON lines, with one event per line?"
         reject(Rejection(file, block.first_line, reason, "", block.data[:8_192].decode("utf-8", "replace")))
@@ -82,22 +91,25 @@ def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject) -> li
     try:
         events = _decoder.decode_lines(block.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _decode_each(file, block, bounds, reject)
+        return _decode_each(file, block, bounds, reject, on_message)
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and block.data != b"")
     # Blank lines, or values that span lines: decode line by line to get the line numbers right.
     if len(events) != lines or not bounds.contain(events):
-        return _decode_each(file, block, bounds, reject)
+        return _decode_each(file, block, bounds, reject, on_message)
     return events
 
 
-def _decode_each(file: str, block: Block, bounds: Bounds, reject: Reject) -> list[Event]:
+def _decode_each(file: str, block: Block, bounds: Bounds, reject: Reject, on_message: OnMessage) -> list[Event]:
     events: list[Event] = []
     for number, line in enumerate(block.data.split(b"\n"), block.first_line):
         if not line.strip():
             continue
         event = decode(line)
+        message = decode_message(line) if isinstance(event, Rejected) else event
         problem = bounds.problem(event)
-        if problem is not None:
+        if isinstance(message, Tick | ControlMessage):
+            on_message(message)
+        elif problem is not None:
             reject(Rejection(file, number, problem.reason, problem.field, line.decode("utf-8", "replace")))
         elif not isinstance(event, Rejected):
             events.append(event)

@@ -9,6 +9,7 @@ from stream_app.ports.delivery_store import DeliveryStore
 from stream_app.ports.lease import Lease
 from stream_app.ports.model_store import NOTHING_LEARNED, VERSIONS_INDEXED, ModelStore, ModelVersion
 from stream_app.ports.outcome import Outcome
+from stream_app.ports.policy_store import PolicyStore, Published
 from stream_app.ports.state_store import INSTANCES, Opened, StateStore
 
 __all__ = [
@@ -21,5 +22,7 @@ __all__ = [
     "ModelVersion",
     "Opened",
     "Outcome",
+    "PolicyStore",
+    "Published",
     "StateStore",
 ]

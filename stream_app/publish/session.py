@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,13 @@ import msgspec
 import xxhash
 
 from stream_app.adapters.kafka.admin import Partition
+from stream_app.adapters.kafka.control import ControlProducer
 from stream_app.config import LiveConfig
 from stream_app.core.events.bounds import TOLERATED_SKEW
+from stream_app.core.messages.schema import PolicyRecord
+from stream_app.core.schedule import settings_by_time
 from stream_app.core.settings import Settings
+from stream_app.core.units import micros
 from stream_app.errors import NotDelivered
 from stream_app.ingest import Log, LogFormat, Progress, open_log
 from stream_app.publish.feed import Feed, Summary
@@ -25,6 +29,7 @@ from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.publish.watermarks import CLOCK_REMEDY, next_offsets, places, read_ends
+from stream_app.services.runtime.stores import Stores, with_stores
 
 HEAD_BYTES: Final = 65_536  # of each file, which identify a log
 _VERSION: Final = 2  # version of the rules that turn a log into records
@@ -66,6 +71,8 @@ def publish_log(
 
     Raises:
         UnusableLog, BadMapping: the log cannot be read; nothing was sent.
+        UnusablePolicy, ContradictorySettings: a contact policy in the log cannot be used; nothing was sent.
+        StoreUnavailable: the log has contact policies, and Redis does not answer.
         OtherLog: a topic ends with records of another origin.
         NoBroker, NotDelivered: Kafka does not answer or rejects a record.
     """
@@ -89,9 +96,35 @@ def publish_log(
         feed = Feed(sender, pace, config.kafka.partitions, on_step, stop, foreign.poll)
         feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
         feed.summary.unknown_words = scanned.unknown_words
-        feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
+        _publish_policies(config, log.policies, is_first_run=not sender.resumes_after)
+        feed.go(
+            steps(
+                log.batches(),
+                config.shop.settings(),
+                complete=not request.open_end,
+                opening=True,
+                policies=log.policies,
+            )
+        )
         foreign.check(next_offsets(config, begins)())
     return feed.summary
+
+
+def _publish_policies(config: LiveConfig, policies: Sequence[PolicyRecord], *, is_first_run: bool) -> None:
+    """Store the policies of a log, since partitions read those that ticks name from Redis, and write their records."""
+    if not policies:
+        return
+    settings_by_time(config.shop.settings(), policies)  # raises an error before anything is sent
+
+    async def store(stores: Stores) -> None:
+        for one in policies:
+            await stores.policies.publish(one.version, bytes(one.policy), micros(one.occurred_at))
+
+    with_stores(config, store)
+    if is_first_run:
+        producer = ControlProducer(config)
+        for one in policies:
+            producer.send(one)
 
 
 def log_id(log: Log, settings: Settings, partitions: int) -> bytes:

@@ -111,7 +111,6 @@ def alert_lines(
     closed: Iterable[AlertClosing],
     breaches: Iterable[SlaBreach] = (),
     ended: Iterable[SlaBreachEnded] = (),
-    experiment: str = "",
 ) -> list[dict[str, Any]]:
     """Return the lines of alerts.jsonl in order of time. Closings precede openings at the same time.
 
@@ -119,12 +118,12 @@ def alert_lines(
     """
     lines = [(one.at, 0, one.alert.rank, one.alert.alert_id, _closing(one)) for one in closed]
     lines += [(one.at, 0, 0, one.alert_id, _ended(one)) for one in ended]
-    lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one, experiment)) for one in opened]
+    lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
     lines += [(one.candidate.at, 1, 0, one.alert_id, _urgent(one)) for one in breaches]
     return [line for *_, line in sorted(lines, key=lambda entry: entry[:4])]
 
 
-def _opening(alert: Alert, experiment: str) -> dict[str, Any]:
+def _opening(alert: Alert) -> dict[str, Any]:
     candidate = alert.candidate
     return {
         "kind": "held_out" if alert.is_held_out else "opened",
@@ -134,7 +133,7 @@ def _opening(alert: Alert, experiment: str) -> dict[str, Any]:
         "expires_at": instant(alert.expires_at),
         "rank": alert.rank,
         **_details(candidate),
-        **({"experiment": experiment} if candidate.arm else {}),
+        **({"experiment": alert.experiment} if candidate.arm else {}),
         **({"policy": alert.policy} if alert.policy else {}),
     }
 

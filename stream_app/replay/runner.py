@@ -7,10 +7,10 @@ processed between these times, so a replay over P partitions gives the same resu
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
@@ -18,12 +18,14 @@ from stream_app.core.alerts.lifecycle import QUOTA, Alert, AlertCandidate, Alert
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Floats
 from stream_app.core.events.schema import Event
+from stream_app.core.messages.schema import PolicyRecord
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
 from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.partition.score_batch import Effects
 from stream_app.core.policy.exchange import in_shop_currency
+from stream_app.core.schedule import settings_by_time
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
@@ -48,6 +50,7 @@ class Outcome:
     versions: list[Version] = field(default_factory=list)
     money: Money = field(default_factory=Money)
     suppressed: Counter[str] = field(default_factory=Counter)  # customers who were not called, by reason
+    measured: Settings | None = None  # settings of the latest holdout experiment
     customers: int = 0
     events: int = 0
     last_at: int = 0  # time of the last event, microseconds
@@ -60,13 +63,21 @@ class Replay:
         settings: the shop's settings.
         partitions: number of partitions.
         on_progress: called after every chunk.
+        policies: contact policies that the log names.
     """
 
-    def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        partitions: int = 1,
+        on_progress: OnProgress | None = None,
+        policies: Sequence[PolicyRecord] = (),
+    ) -> None:
+        self._policies = deque(settings_by_time(settings, policies))
         self.partitions = [PartitionProcessor(settings, complaint_reader()) for _ in range(partitions)]
         self.churn_model = ChurnModel.of(settings)
         self.outcome = Outcome(DecisionColumns(self.churn_model.names))
+        self._use(settings)
         self._on_progress = on_progress or (lambda _events, _decisions: None)
         self._matured: list[Matured] = []
         self._cohorts = Cohorts()  # since midnight
@@ -112,7 +123,8 @@ class Replay:
                 else:
                     self._midnight = (at // DAY_US + 1) * DAY_US
                     self._nomination = self.settings.next_nomination(at)
-                limit = min(self._midnight, self._nomination)
+                    self._follow_policies(at)
+                limit = self._next_moment
             chunk.append((at, event))
             if len(chunk) >= _MAX_CHUNK:
                 yield chunk
@@ -121,9 +133,10 @@ class Replay:
         yield chunk
 
     def _advance_clock(self, at: int) -> None:
-        """Process all midnights and allocations up to the time of the next event."""
-        while (moment := min(self._midnight, self._nomination)) <= at:
+        """Process all midnights, allocations and changes of the policy up to the time of the next event."""
+        while (moment := self._next_moment) <= at:
             self._finish(moment)
+            self._follow_policies(moment)
             if moment == self._nomination:
                 self._nominate(moment)
             if moment == self._midnight:
@@ -131,6 +144,22 @@ class Replay:
                 self._midnight += DAY_US
             if moment == self._nomination:
                 self._nomination = self.settings.next_nomination(moment)
+
+    @property
+    def _next_moment(self) -> int:
+        return min(self._midnight, self._nomination, *(at for at, _ in islice(self._policies, 1)))
+
+    def _follow_policies(self, at: int) -> None:
+        """Use the policy that is in force at a time."""
+        while self._policies and self._policies[0][0] <= at:
+            self._use(self._policies.popleft()[1])
+
+    def _use(self, settings: Settings) -> None:
+        self.settings = settings
+        if settings.holdout.share:
+            self.outcome.measured = settings
+        for partition in self.partitions:
+            partition.use(settings)
 
     def _process(self, chunk: list[tuple[int, Event]]) -> None:
         outcome, count, currency = self.outcome, len(self.partitions), self.settings.policy.currency

@@ -58,6 +58,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
                 request.settings,
                 request.partitions,
                 lambda events, decisions: watcher.replaying(events, summary.events, decisions),
+                log.policies,
             )
             with collector_off():
                 outcome = replay.run(log.batches())
@@ -117,13 +118,11 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     write_predictions(results.decisions, predictions)
     watcher.writing("alerts.jsonl")
     write_json_lines(
-        alert_lines(
-            outcome.opened, outcome.closed, outcome.breaches, outcome.ended, request.settings.holdout.experiment
-        ),
+        alert_lines(outcome.opened, outcome.closed, outcome.breaches, outcome.ended),
         request.out / "alerts.jsonl",
     )
-    if request.settings.holdout.share:
-        write_uplift(outcome, request.settings, results.log.last_at, request.out)
+    if outcome.measured is not None:
+        write_uplift(outcome, outcome.measured, results.log.last_at, request.out)
     watcher.writing(CALL_LIST)
     zone = request.settings.clock
     write_call_list(results.next_list, request.out / CALL_LIST, request.lang, results.log.last_at, zone)

@@ -25,12 +25,12 @@ _COLUMNS: Final = (
 )
 
 
-def subjects(outcome: Outcome, window: int) -> list[Subject]:
-    """Return the drawn customers of a replay, with their orders within the window.
+def subjects(outcome: Outcome, settings: Settings) -> list[Subject]:
+    """Return the customers of a replay who were drawn in an experiment, with their orders within its window.
 
     Args:
         outcome: of the replay.
-        window: time within which an order counts, microseconds.
+        settings: of the experiment.
     """
     drawn = [
         Subject(
@@ -42,11 +42,12 @@ def subjects(outcome: Outcome, window: int) -> list[Subject]:
             family=alert.likeliest_cause,
         )
         for alert in outcome.opened
-        if alert.candidate.arm
+        if alert.candidate.arm and alert.experiment == settings.holdout.experiment
     ]
     places = {outcome.columns.customer_index(one.customer): one.customer for one in drawn}
     orders = zip(*(column.tolist() for column in outcome.money.orders()), strict=True)
-    return with_orders(drawn, ((places[place], at, amount) for place, at, amount in orders if place in places), window)
+    known = ((places[place], at, amount) for place, at, amount in orders if place in places)
+    return with_orders(drawn, known, settings.uplift_window)
 
 
 def with_orders(drawn: Iterable[Subject], orders: Iterable[CustomerOrder], window: int) -> list[Subject]:
@@ -69,16 +70,16 @@ def with_orders(drawn: Iterable[Subject], orders: Iterable[CustomerOrder], windo
 
 
 def write_uplift(outcome: Outcome, settings: Settings, until: int, folder: Path) -> UpliftFigures:
-    """Write the drawn customers of a replay and the figures of the experiment; return the figures.
+    """Write the drawn customers of an experiment and its figures; return the figures.
 
     Args:
         outcome: of the replay.
-        settings: of the replay.
+        settings: of the experiment.
         until: end of the log, microseconds.
         folder: for the files.
     """
     window = settings.uplift_window
-    drawn = subjects(outcome, window)
+    drawn = subjects(outcome, settings)
     with (folder / DRAWN_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)

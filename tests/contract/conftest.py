@@ -15,10 +15,11 @@ import redis
 from stream_app.adapters.redis.connection import Client, make_client
 from stream_app.adapters.redis.lease import RedisLease
 from stream_app.adapters.redis.model_store import RedisModelStore
+from stream_app.adapters.redis.policy_store import RedisPolicyStore
 from stream_app.adapters.redis.state_store import RedisStateStore
-from stream_app.ports import VERSIONS_INDEXED, Lease, ModelStore, StateStore
+from stream_app.ports import VERSIONS_INDEXED, Lease, ModelStore, PolicyStore, StateStore
 from tests.conftest import missing
-from tests.fakes import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
+from tests.fakes import MemoryLease, MemoryModelStore, MemoryPolicyStore, MemoryServer, MemoryStateStore
 from tests.harness.servers import Missing, RedisServer
 from tests.harness.servers.process import free_port
 
@@ -35,6 +36,9 @@ class Door(ABC):
     @abstractmethod
     def lease(self) -> Lease: ...
 
+    @abstractmethod
+    def policy_store(self) -> PolicyStore: ...
+
 
 @dataclass
 class MemoryDoor(Door):
@@ -48,6 +52,9 @@ class MemoryDoor(Door):
 
     def lease(self) -> Lease:
         return MemoryLease(self.server)
+
+    def policy_store(self) -> PolicyStore:
+        return MemoryPolicyStore(self.server)
 
 
 @dataclass
@@ -69,6 +76,9 @@ class RedisDoor(Door):
 
     def lease(self) -> Lease:
         return RedisLease(self._client(), "test")
+
+    def policy_store(self) -> PolicyStore:
+        return RedisPolicyStore(self._client(), "test")
 
 
 Scenario = Callable[[Door], Awaitable[None]]

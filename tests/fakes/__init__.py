@@ -8,12 +8,14 @@ from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
 from tests.fakes.lease import MemoryLease
 from tests.fakes.memory_server import MemoryServer
 from tests.fakes.model_store import MemoryModelStore
+from tests.fakes.policy_store import MemoryPolicyStore
 from tests.fakes.state_store import MemoryStateStore
 
 __all__ = [
     "MemoryDeliveryStore",
     "MemoryLease",
     "MemoryModelStore",
+    "MemoryPolicyStore",
     "MemoryServer",
     "MemoryStateStore",
     "StoredDeliveries",

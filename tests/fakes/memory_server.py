@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stream_app.adapters.redis.completeness import digest_of, require_complete
-from stream_app.ports import NOTHING_LEARNED, ModelVersion
+from stream_app.ports import NOTHING_LEARNED, ModelVersion, Published
 
 
 @dataclass
@@ -97,6 +97,12 @@ class StoredLease:
 
 
 @dataclass
+class StoredPolicies:
+    contents: dict[str, bytes] = field(default_factory=dict)
+    published: set[Published] = field(default_factory=set)
+
+
+@dataclass
 class MemoryServer:
     """A server's content. Several stores on one server act like the connections of several processes.
 
@@ -111,6 +117,7 @@ class MemoryServer:
     partitions: defaultdict[int, StoredPartition] = field(default_factory=lambda: defaultdict(StoredPartition))
     models: StoredModels = field(default_factory=StoredModels)
     lease: StoredLease = field(default_factory=StoredLease)
+    policies: StoredPolicies = field(default_factory=StoredPolicies)
 
 
 def part_digest(customer: str, state: bytes) -> int:

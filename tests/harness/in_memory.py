@@ -20,15 +20,24 @@ from stream_app.core.messages.alerts import AlertMessage, decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.decoding import EVENTS, ROLES, TICKS
 from stream_app.core.messages.outgoing import Outgoing, unpack
-from stream_app.core.messages.schema import AlertStep, AllocationDone, Tick, decode_control, encode_message
+from stream_app.core.messages.schema import (
+    AlertStep,
+    AllocationDone,
+    PolicyRecord,
+    Tick,
+    decode_control,
+    encode_message,
+)
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import restore, snapshot
 from stream_app.core.partition import outbox
+from stream_app.core.partition.known_policies import KnownPolicies
+from stream_app.core.partition.progress import decode_summary
 from stream_app.core.partition.task import Limits, PartitionTask
-from stream_app.core.schedule import moments_between
+from stream_app.core.schedule import moments_between, settings_by_time, with_policies
 from stream_app.core.settings import Settings
 from stream_app.core.training.trainer import Trainer
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import EPOCH, MICROSECOND, micros
 from stream_app.publish.sender import ROLES as EVENT_ROLES
 
 APPENDED_MS = 4_102_444_800_000  # 2100: later than the events of all tests
@@ -63,19 +72,26 @@ def tick(at: int, **fields: Any) -> bytes:
     return encode_message(Tick(occurred_at=EPOCH + at * MICROSECOND, **fields))
 
 
-def publish(events: Sequence[Event], settings: Settings, partitions: int) -> Topics:
-    """Return topics with a log and its ticks, as written by the publisher."""
+def publish(
+    events: Sequence[Event], settings: Settings, partitions: int, policies: Sequence[PolicyRecord] = ()
+) -> Topics:
+    """Return topics with a log, its policies and its ticks, as written by the publisher."""
     topics = Topics(partitions)
     ticked = events[0].at
+    times = [micros(one.occurred_at) for one in policies]
+    for one in policies:
+        topics.append("control", 0, encode_message(one))
 
     def tick_all(at: int, **fields: Any) -> None:
+        policy = next((one.version for one in reversed(policies) if micros(one.occurred_at) <= at), "")
         for number in range(partitions):
             ends = {role: len(topics.of(role, number)) for role in EVENTS}
-            topics.append("ticks", number, tick(at, ends=ends, **fields))
+            topics.append("ticks", number, tick(at, ends=ends, policy=policy, **fields))
 
     tick_all(ticked)
     for event in events:
-        for moment in moments_between(ticked, event.at, settings):
+        moments = moments_between(ticked, event.at, settings)
+        for moment in with_policies(moments, (at for at in times if ticked < at <= event.at)):
             tick_all(moment.at, learns=moment.learns, nominates=moment.nominates, waits=True)
             ticked = moment.at
         topics.append(EVENT_ROLES[type(event)], partition_of(event.customer_id, partitions), encode(event))
@@ -100,11 +116,20 @@ class MemorySystem:
         seed: of the scheduler.
         limits: of the partition tasks.
         crashes: probability of a crash at each step.
+        policies: policies that are published. Their contents arrive in the store after a random time.
     """
 
     def __init__(
-        self, topics: Topics, settings: Settings, seed: int = 1, limits: Limits | None = None, crashes: float = 0.0
+        self,
+        topics: Topics,
+        settings: Settings,
+        seed: int = 1,
+        limits: Limits | None = None,
+        crashes: float = 0.0,
+        policies: Sequence[PolicyRecord] = (),
     ) -> None:
+        self.policies = {one.policy.version: one for _, one in settings_by_time(settings, policies)}
+        self.policies |= {"": settings}
         self.topics, self.settings, self.rng = topics, settings, Random(seed)
         self.limits = limits or Limits(events=7, decisions=5)
         self.crashes = crashes
@@ -128,7 +153,8 @@ class MemorySystem:
 
     def _new_task(self, number: int) -> PartitionTask:
         stored = self.stored[number]
-        task = PartitionTask(number, TOPICS, self.settings, self.limits, classify=complaint_reader())
+        settings = self.policies[decode_summary(stored.summary).policy if stored.summary else ""]
+        task = PartitionTask(number, TOPICS, settings, self.limits, classify=complaint_reader())
         names = list(stored.states)
         self.rng.shuffle(names)
         for start in range(0, len(names), 3):
@@ -180,7 +206,7 @@ class MemorySystem:
             task.end_trainer_hold(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
         step = task.step(self._model(task.version))
         if step is None:
-            return False
+            return self._found(task.policies)
         if self.rng.random() < self.crashes:  # before the commit is stored
             self.tasks[number] = self._new_task(number)
             return True
@@ -193,6 +219,13 @@ class MemorySystem:
             for _ in range(times):
                 self._relay(stored.sequence, unpack(record, Outgoing))
         return True
+
+    def _found(self, policies: KnownPolicies) -> bool:
+        """Perhaps find the policy that is missing. Return whether there is one to be found."""
+        found = self.policies.get(policies.missing) if policies.missing else None
+        if found is not None and self.rng.random() < 0.3:
+            policies.add(found)
+        return found is not None
 
     def _relay(self, sequence: int, record: Outgoing) -> None:
         self.sent.append(record)
@@ -232,7 +265,7 @@ class MemorySystem:
                 self.allocator.push(number, offset, sequence, unpack(value, CandidateBatch))
         decided = self.allocator.decide()
         if decided is None:
-            return False
+            return bool(self.allocator.missing_policy) and self._found(self.allocator.policies)
         assert decided.commit.base == self.allocator_stored
         self.allocator_stored = decided.commit.position
         for record in decided.commit.outbox:

@@ -36,12 +36,12 @@ class Needs:
 NEEDS: Final = {
     "worker": Needs(
         reads=(*INPUTS, "labelled", "nominations", "scores"),
-        writes=("ticks", "labelled", "nominations", "scores", "alerts", "dead_letters"),
+        writes=("ticks", "control", "labelled", "nominations", "scores", "alerts", "dead_letters"),
     ),
     "trainer": Needs(checks=("labelled",), reads=("labelled",), writes=("dead_letters",)),
     "allocator": Needs(reads=("nominations", "control"), writes=("alerts", "control", "dead_letters")),
     "notifier": Needs(reads=("alerts",), writes=("dead_letters",)),
-    "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED, groups=""),
+    "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "control"), groups=""),
     "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "control"), groups=""),
     # topics check, which reads the last records of the shop, and alerts ack, snooze, resolve
     "operator": Needs(reads=SHOP_TOPICS, writes=("control",), groups=""),

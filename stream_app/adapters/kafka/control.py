@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import ConnectionErrors, refusal
 from stream_app.config import LiveConfig, confluent_options
-from stream_app.core.messages.schema import AlertStep, encode_message
+from stream_app.core.messages.schema import AlertStep, PolicyRecord, encode_message
 from stream_app.errors import NotDelivered
 
 _SECONDS: Final = 20.0
@@ -42,19 +42,20 @@ class ControlProducer:
         }
         self._producer: Producer | None = None
 
-    def send(self, step: AlertStep) -> None:
-        """Write a step of an alert to the partition of its customer. Raises NotDelivered."""
+    def send(self, message: AlertStep | PolicyRecord) -> None:
+        """Write a step of an alert to the partition of its customer, or a policy. Raises NotDelivered."""
         results: list[KafkaError | None] = []
-        customer = step.customer_id
-        number = partition_of(customer, self._partitions)
+        key, number = None, 0
+        if isinstance(message, AlertStep):
+            key, number = message.customer_id.encode(), partition_of(message.customer_id, self._partitions)
         try:
             if self._producer is None:
                 self._errors.cause = None
                 self._producer = Producer(self._options)
             self._producer.produce(
                 self._topic,
-                encode_message(step),
-                customer.encode(),
+                encode_message(message),
+                key,
                 number,
                 on_delivery=lambda error, _: results.append(error),
             )

@@ -36,28 +36,31 @@ class Needs:
 
 _OPEN: Final = ("topics", "verify")  # checks of topic ids and completeness
 _OUTBOX: Final = ("claim", "open", *_OPEN, "commit", "outbox", "skip", "trim")
+_POLICIES: Final = ("{clock}:contents", "{clock}:policies", "{clock}:last")
 _CLOCK: Final = ("acquire", "advance", "now", "release")
 NEEDS: Final = {
     "worker": Needs(
         (*_OUTBOX, "scan", *_CLOCK),
-        ("get", "hget", "hvals", "zcard", "zrevrangebyscore"),
+        ("get", "hget", "hvals", "zcard", "zrange", "zrevrangebyscore"),
         ("epoch", _STATES, "{clock}:*"),
         ("{model}:*",),
     ),
     "trainer": Needs(("claim_owner", *_OPEN, "checkpoint"), ("hget", "hmget"), ("{model}:*",)),
-    "allocator": Needs(_OUTBOX, (), ("epoch", "{p-1}:*")),
+    "allocator": Needs(_OUTBOX, ("hget",), ("epoch", "{p-1}:*"), ("{clock}:contents",)),
     "notifier": Needs(
         ("claim_owner", *_OPEN, "commit_deliveries", "delete_deliveries", "scan"),
         ("hgetall", "hmget", "lrange", "scard", "smembers"),
         ("{deliver}:*",),
     ),
-    # the commands state, model, alerts and deliveries, and the staff of the simulated shop
+    # the commands state, model, policy, alerts and deliveries, and the staff of the simulated shop
     "operator": Needs(
-        ("pin", "scan"),
-        ("hget", "hgetall", "hmget", "hvals", "rpush", "smembers"),
-        ("{model}:meta", "{model}:versions", "{deliver}:deliveries", "{deliver}:requests"),
+        ("pin", "publish_policy", "scan"),
+        ("hget", "hgetall", "hmget", "hvals", "rpush", "smembers", "zrange"),
+        ("{model}:meta", "{model}:versions", "{deliver}:deliveries", "{deliver}:requests", *_POLICIES),
         (_STATES, "{model}:*", "{deliver}:*"),
     ),
+    # of a log with policies
+    "publish": Needs(("publish_policy",), (), _POLICIES),
     # the command `topics accept`, which moves the positions of the service that reads the topic
     "accept": Needs(
         (*_OUTBOX, "scan", "claim_owner", "checkpoint", "commit_deliveries"),

@@ -24,6 +24,7 @@ DELIVERIES, LETTERS, CHANNELS, OPEN, ENDED, DEAD, REQUESTS = (
     "requests",
 )
 HOLDER, LAST = "holder", "last"
+POLICIES, POLICY_CONTENTS = "policies", "contents"
 EPOCH: Final = "epoch"
 
 # Kinds of keys under one hash tag whose entries are counted in `meta`, in the order in which the scripts take them.
@@ -89,6 +90,8 @@ TABLE: Final = (
     Key("{deliver}:requests", "list", "operator, notifier", "Requests of users, oldest first."),
     Key("{clock}:holder", "string", "worker", "Worker that writes the ticks; expires."),
     Key("{clock}:last", "string", "worker", "Moment of the last tick, microseconds."),
+    Key("{clock}:policies", "sorted set", "operator, publish", "Published contact policies, `TIME:VERSION` by time."),
+    Key("{clock}:contents", "hash", "operator, publish", "Content of each published contact policy, by version."),
 )
 # Fields that every `meta` hash may have besides those of the table.
 SHARED_FIELDS: Final = (

@@ -73,6 +73,7 @@ class Alert:
     cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
     policy: str = ""  # version of the policy; only if calls are planned, and not stored
+    experiment: str = ""  # name of the holdout experiment in which the customer was drawn; not stored
 
     @property
     def is_held_out(self) -> bool:
@@ -100,6 +101,7 @@ class Alert:
             cause=self.likeliest_cause,
             segment=self.opening_segment,
             policy="",
+            experiment="",
             candidate=replace(
                 self.candidate,
                 shop_id=DEFAULT_SHOP,
@@ -158,7 +160,17 @@ def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[
     ranked += [(place + 1, min(bar, one.probability), one) for place, one in held_out if place < calls]
     lifetime, policy = settings.alert_lifetime, settings.policy.version if settings.plans_calls else ""
     alerts = [
-        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, low, one, policy=policy)
+        Alert(
+            alert_id(one.customer, one.at),
+            one.customer,
+            one.at,
+            one.at + lifetime,
+            rank,
+            low,
+            one,
+            policy=policy,
+            experiment=settings.holdout.experiment if one.arm else "",
+        )
         for rank, low, one in ranked
     ]
     return alerts, put_off

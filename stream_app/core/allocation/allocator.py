@@ -15,6 +15,7 @@ from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.messages.schema import AllocationDone, encode_message
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
+from stream_app.core.partition.known_policies import KnownPolicies
 from stream_app.core.settings import Settings
 from stream_app.core.units import NEVER, from_micros
 
@@ -40,6 +41,7 @@ class Allocation:
     opened: int  # alerts for the staff
     held_out: int
     put_off: int  # planned calls that a quota puts off
+    policies: list[str]  # versions of the policy that the partitions apply; one, unless their settings differ
 
 
 class Allocator(OutboxReader[CandidateBatch]):
@@ -49,12 +51,14 @@ class Allocator(OutboxReader[CandidateBatch]):
         partitions: number of partitions.
         settings: the shop's settings.
         partition_of: returns the partition of a customer.
+
+    Call `decide` until it returns None. If there is a `missing_policy`, add it to `policies`.
     """
 
     def __init__(self, partitions: int, settings: Settings, partition_of: Callable[[str], int]) -> None:
         super().__init__(partitions)
         self.position = AllocatorPosition(dict.fromkeys(range(partitions), ReadPosition()), NEVER, 0)
-        self._settings = settings
+        self.policies = KnownPolicies(settings)
         self._partition_of = partition_of
         self._base = b""
 
@@ -82,6 +86,20 @@ class Allocator(OutboxReader[CandidateBatch]):
         """Partitions whose candidates for the next moment are still incomplete."""
         return [number for number, waiting in self.waiting.items() if all(batch.more for batch, _ in waiting)]
 
+    @property
+    def missing_policy(self) -> str:
+        """Version of the policy that the next moment needs, if it is unknown."""
+        return "" if self.lacking or self.policies.has(self._versions(self._next_moment)[0]) else self.policies.missing
+
+    @property
+    def _next_moment(self) -> int:
+        return min(waiting[0][0].moment for waiting in self.waiting.values())
+
+    def _versions(self, moment: int) -> list[str]:
+        """Return the versions of the policy that the partitions apply; that of the first partition decides."""
+        batches = (waiting[0][0] for _, waiting in sorted(self.waiting.items()))
+        return list(dict.fromkeys(batch.policy for batch in batches if batch.moment == moment))
+
     def recover(self, moment: int, sequence: int) -> Commit:
         """Return a commit that skips what is already in Kafka, after a rollback of the store.
 
@@ -94,10 +112,14 @@ class Allocator(OutboxReader[CandidateBatch]):
         return self._commit([])
 
     def decide(self) -> Allocation | None:
-        """Allocate the next moment and return the commit, or None if candidates are still missing from a partition."""
-        if self.lacking:
+        """Allocate the next moment and return the commit.
+
+        Return None if candidates are still missing from a partition, or the policy is missing.
+        """
+        if self.lacking or self.missing_policy:
             return None
-        moment = min(waiting[0][0].moment for waiting in self.waiting.values())
+        moment = self._next_moment
+        policies = self._versions(moment)
         candidates: list[AlertCandidate] = []
         for number, waiting in self.waiting.items():
             while waiting and waiting[0][0].moment == moment:
@@ -109,20 +131,20 @@ class Allocator(OutboxReader[CandidateBatch]):
         records: list[Outgoing] = []
         put_off = 0
         if moment > self.position.moment:
-            alerts, put_off = allocate(candidates, self._settings)
+            alerts, put_off = allocate(candidates, self.policies[policies[0]])
             records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
         held_out = sum(one.is_held_out for one in alerts)
         opened = len(alerts) - held_out
-        return Allocation(self._commit(records), moment, len(candidates), opened, held_out, put_off)
+        return Allocation(self._commit(records), moment, len(candidates), opened, held_out, put_off, policies)
 
     def _records(self, moment: int, alerts: list[Alert]) -> list[Outgoing]:
         """Return the records: opened alerts and one marker per partition."""
-        position, experiment = self.position, self._settings.holdout.experiment
+        position = self.position
         records: list[Outgoing] = []
         for alert in alerts:
             position.sequence += 1
-            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence, experiment)
+            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
         for number in self.waiting:
             position.sequence += 1
             done = encode_message(AllocationDone(from_micros(moment), position.sequence))

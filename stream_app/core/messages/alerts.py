@@ -79,6 +79,7 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
         experiment: name of the holdout experiment.
         lost_probability: probability that the customer is lost.
         cause: most likely cause; empty if unknown.
+        policy: version of the contact policy.
     """
 
     alert_id: Id
@@ -91,6 +92,7 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
     lost_probability: Probability
     shop_id: Id = DEFAULT_SHOP
     cause: Name = ""
+    policy: Key = ""
 
     @property
     def latest(self) -> int:

@@ -16,7 +16,7 @@ from stream_app.core.events.schema import (
     rejection,
 )
 from stream_app.core.messages.outgoing import SequenceNumber
-from stream_app.core.messages.schema import CandidateRecord, Source, Version
+from stream_app.core.messages.schema import CandidateRecord, PolicyVersion, Source, Version
 from stream_app.core.units import DAY_US
 
 Days = Annotated[int, msgspec.Meta(ge=0, le=84_006)]  # days since 1970-01-01, or an age in days
@@ -74,12 +74,14 @@ class CandidateBatch(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         voids: as in `LabelledBatch`; a batch with this field contains no candidates.
         more: whether the list continues in the partition's next record.
+        policy: version of the contact policy that the partition applies; empty in batches of earlier releases.
     """
 
     moment: Micros
     candidates: Annotated[list[CandidateRecord], _Values]
     voids: SequenceNumber | None = None
     more: bool = False
+    policy: PolicyVersion = ""
 
     @property
     def latest(self) -> int:

@@ -17,7 +17,7 @@ from stream_app.core.messages.dead_letters import (
     dead_letter_of,
 )
 from stream_app.core.messages.outgoing import SEQUENCE, sequence_of
-from stream_app.core.messages.schema import ControlMessage, Tick, decode_control, decode_tick
+from stream_app.core.messages.schema import ControlMessage, PolicyRecord, Tick, decode_control, decode_tick
 from stream_app.core.units import EPOCH, MICROSECOND
 
 # Roles of the topics of a partition, in the order in which records of the same instant are processed: ticks, which mark
@@ -27,7 +27,7 @@ CONTROL: Final = "control"
 CONTACTS: Final = "contacts"
 EVENTS: Final = (CONTACTS, "browsing", "cart", "complaints", "orders")
 ROLES: Final = (TICKS, CONTROL, *EVENTS)
-AT_ONCE: Final = -(1 << 62)  # time given to dead letters, which need not be merged in order
+AT_ONCE: Final = -(1 << 62)  # time given to dead letters and policies, which need not be merged in order
 _EARLIEST: Final = (EARLIEST - EPOCH) // MICROSECOND
 _LATEST: Final = (LATEST - EPOCH) // MICROSECOND
 
@@ -100,6 +100,10 @@ def decode_record(
         item = (_decode_mixed if record.offset < mixed_until else read)(record.value or b"")
         if isinstance(item, Rejected):
             items.append(dead_letter_of(role, record, item))
+            times.append(AT_ONCE)
+            continue
+        if isinstance(item, PolicyRecord):
+            items.append(item)
             times.append(AT_ONCE)
             continue
         at = (item.occurred_at - EPOCH) // MICROSECOND

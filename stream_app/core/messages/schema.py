@@ -1,4 +1,4 @@
-"""Wire schema of ticks and of control messages: steps of alerts, and the end of an allocation.
+"""Wire schema of ticks and of control messages: steps of alerts, the end of an allocation, and policies.
 
 Only the system writes them. They are JSON, because people read them. The other internal messages use MessagePack; see
 batches.py and outgoing.py.
@@ -30,6 +30,7 @@ from stream_app.core.units import DAY_US, micros
 
 Version = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]  # version of the churn model
 Source = Annotated[int, msgspec.Meta(ge=0, le=1)]  # scores.PRIOR_SOURCE or scores.MODEL_SOURCE
+PolicyVersion = Annotated[str, msgspec.Meta(max_length=64)]  # policy.Policy.version
 _Role = Annotated[str, msgspec.Meta(max_length=32)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
@@ -47,6 +48,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
         complete: whether the log is complete up to this tick, so that the partition does not wait for late events.
         ends: offset after this partition's last record before the tick, by role of the event topic. Set by a
             publisher; another tick with `ends` follows unless this one is `complete`.
+        policy: version of the contact policy to use from this tick on, including its allocation; empty: keep it.
     """
 
     occurred_at: Instant
@@ -56,6 +58,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     waits: bool = False
     complete: bool = False
     ends: dict[_Role, _Offset] | None = None
+    policy: PolicyVersion = ""
 
 
 class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -161,10 +164,24 @@ class AllocationDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults
     sequence: SequenceNumber = 0
 
 
-ControlMessage = AlertStep | AllocationDone
+class PolicyRecord(msgspec.Struct, frozen=True, tag="policy"):
+    """The content of a contact policy, so that a log of the topics is complete. Partitions follow the ticks instead.
+
+    Attributes:
+        occurred_at: time of the first tick that names the policy.
+        version: version of the policy.
+        policy: its rules; see policy.Policy.
+    """
+
+    occurred_at: Instant
+    version: PolicyVersion
+    policy: msgspec.Raw
+
+
+ControlMessage = AlertStep | AllocationDone | PolicyRecord
 decode_tick: Final[Callable[[bytes | str], Tick | Rejected]] = rejecting(msgspec.json.Decoder(Tick).decode)
 decode_control: Final[Callable[[bytes | str], ControlMessage | Rejected]] = rejecting(
-    msgspec.json.Decoder(AlertStep | OldAlertStep | AllocationDone).decode
+    msgspec.json.Decoder(AlertStep | OldAlertStep | AllocationDone | PolicyRecord).decode
 )
 # `decode_tick(encode_message(tick)) == tick`
 encode_message: Final[Callable[[msgspec.Struct], bytes]] = msgspec.json.Encoder().encode

@@ -79,6 +79,12 @@ class AlertTracker:
         self._resolved: list[SlaBreachEnded] = []  # urgent cases resolved by the staff
         self._notes: dict[str, bytes] = {}
 
+    def use(self, settings: Settings, stream_time: int) -> None:
+        """Use other settings from now on. They may differ in what a policy sets."""
+        self._settings = settings
+        self.candidates.use(settings)
+        self.sla.use(settings, self._working_set.by_index, stream_time)
+
     def restore(self, customer: Customer, stream_time: int) -> None:
         """Start tracking the alert and service targets of a restored customer."""
         self.sla.schedule(customer, stream_time, self._explainer.shop_of(customer))

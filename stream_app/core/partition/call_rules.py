@@ -35,6 +35,10 @@ class CallRules:
         self.suppressed: Counter[str] = Counter()  # customers who were not called, by reason
         self._settings, self._explainer = settings, explainer
 
+    def use(self, settings: Settings) -> None:
+        """Use other settings from now on."""
+        self._settings = settings
+
     def take_suppressed(self) -> Counter[str]:
         """Return the numbers of customers who were not called since the last call, by reason."""
         suppressed, self.suppressed = self.suppressed, Counter()

@@ -39,6 +39,11 @@ class CandidateSelection:
         self._settings, self._working_set, self._explainer = settings, working_set, explainer
         self.rules = CallRules(settings, explainer)
 
+    def use(self, settings: Settings) -> None:
+        """Use other settings from now on."""
+        self._settings = settings
+        self.rules.use(settings)
+
     def best(self, at: int, model: Model) -> list[AlertCandidate]:
         """Return the candidates for the allocator, best first, without explanations; none during campaigns.
 

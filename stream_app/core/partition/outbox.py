@@ -109,16 +109,18 @@ def _example(matured: Matured) -> LabelledExample:
     )
 
 
-def candidate_batches(partition: int, moment: int, candidates: Iterable[AlertCandidate]) -> list[Outgoing]:
+def candidate_batches(
+    partition: int, moment: int, candidates: Iterable[AlertCandidate], policy: str = ""
+) -> list[Outgoing]:
     """Return the records with a moment's alert candidates for the allocator; at least one, even for an empty list."""
-    message = CandidateBatch(moment, [record_of_candidate(one) for one in candidates])
+    message = CandidateBatch(moment, [record_of_candidate(one) for one in candidates], policy=policy)
     return [Outgoing(NOMINATIONS, partition, None, value) for value in _split(message, pack, _halves_of_candidates)]
 
 
 def _halves_of_candidates(message: CandidateBatch) -> tuple[CandidateBatch, CandidateBatch]:
     half = len(message.candidates) // 2
-    first = CandidateBatch(message.moment, message.candidates[:half], more=True)
-    return first, CandidateBatch(message.moment, message.candidates[half:], more=message.more)
+    first = msgspec.structs.replace(message, candidates=message.candidates[:half], more=True)
+    return first, msgspec.structs.replace(message, candidates=message.candidates[half:])
 
 
 def retractions(partition: int, since: int) -> list[Outgoing]:
@@ -202,7 +204,7 @@ def _opened(
     )
 
 
-def opening(partition: int, alert: Alert, sequence: int, experiment: str = "") -> list[Outgoing]:
+def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
     """Return the records for a newly opened alert: one for the staff, and one for the customer's partition.
 
     For a held-out customer, the first one is for the shop's other tools only, which should leave the customer alone.
@@ -211,16 +213,15 @@ def opening(partition: int, alert: Alert, sequence: int, experiment: str = "") -
         partition: partition of the customer.
         alert: the opened alert.
         sequence: sequence number of the message to the partition.
-        experiment: name of the holdout experiment, if there is one.
     """
-    records = _opening(partition, alert, sequence, experiment)
+    records = _opening(partition, alert, sequence)
     if any(one.size > MAX_RECORD_BYTES for one in records):  # explanations from workers are always shorter
         candidate = replace(alert.candidate, explanation=UNEXPLAINED)
-        records = _opening(partition, replace(alert, candidate=candidate), sequence, experiment)
+        records = _opening(partition, replace(alert, candidate=candidate), sequence)
     return records
 
 
-def _opening(partition: int, alert: Alert, sequence: int, experiment: str) -> list[Outgoing]:
+def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
     candidate, customer = record_of_candidate(alert.candidate), alert.customer
     step = AlertStep(
         event_id=alert.alert_id,
@@ -232,28 +233,27 @@ def _opening(partition: int, alert: Alert, sequence: int, experiment: str) -> li
         opening=AlertOpening(alert.alert_id, alert.opened_at, alert.expires_at, alert.rank, alert.bar, candidate),
     )
     return [
-        _alert_record(partition, customer, _announcement(alert, experiment)),
+        _alert_record(partition, customer, _announcement(alert)),
         Outgoing(CONTROL, partition, _key(customer), encode_message(step)),
     ]
 
 
-def _announcement(alert: Alert, experiment: str) -> AlertMessage:
+def _announcement(alert: Alert) -> AlertMessage:
     opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
-    if not alert.candidate.arm:
-        return opened
     if not alert.is_held_out:
-        return msgspec.structs.replace(opened, experiment=experiment)
+        return msgspec.structs.replace(opened, experiment=alert.experiment)
     return AlertHeldOut(
         alert_id=opened.alert_id,
         customer_id=opened.customer_id,
         opened_at=opened.opened_at,
         expires_at=opened.expires_at,
-        experiment=experiment,
+        experiment=alert.experiment,
         probability=opened.probability,
         monthly_worth=opened.monthly_worth,
         lost_probability=opened.lost_probability or 0.0,
         shop_id=opened.shop_id,
         cause=alert.likeliest_cause,
+        policy=alert.policy,
     )
 
 

@@ -59,22 +59,27 @@ class PartitionProcessor:
     """
 
     def __init__(self, settings: Settings, classify: Classifier = unclassified) -> None:
-        self.settings = settings
         self.stream_time = NEVER  # microseconds
         self.working_set = WorkingSet(settings.agreement)
         self.customers, self.ranking = self.working_set.by_name, self.working_set.ranking
         self.counts = Counts()
         self.explainer = Explainer(settings, classify)
         self.aggregator = KpiAggregator(settings, classify)
-        self._currency = settings.policy.currency
         self._batch = ScoreBatch()
         self.decisions = DueDecisions(settings, self.working_set, self._batch)
         self._timers = self.decisions.timers
         self.alerts = AlertTracker(settings, self.working_set, self.explainer, self.aggregator, self._batch)
         self._sla = self.alerts.sla
+        self._returned: list[Returned] = []
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Use other settings from now on. They may differ in what a policy sets."""
+        self.settings = settings
+        self._currency = settings.policy.currency
         # Days after which a complaint's urgent alerts have expired.
         self._tracked_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
-        self._returned: list[Returned] = []
+        self.alerts.use(settings, self.stream_time)
 
     def apply(self, event: Event, at: int, known: Customer | None = None) -> bool:
         """Apply one event, after making the decisions that are due before it.

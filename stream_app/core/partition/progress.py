@@ -45,6 +45,12 @@ class Summary(msgspec.Struct):
     counts: dict[str, int] = {}
     aggregator: KpiState = msgspec.field(default=KpiState(), name="tally")
     shops: list[KnownShop] = []
+    named_policy: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="policy")  # not stored if unset
+
+    @property
+    def policy(self) -> str:
+        """Version of the policy that a tick has named, or "" for that of the settings."""
+        return self.named_policy or ""
 
     def update(self, processor: PartitionProcessor) -> None:
         """Copy the current state from a processor."""
@@ -61,6 +67,7 @@ class Summary(msgspec.Struct):
     def is_changed_by(self, tick: Tick, at: int) -> bool:
         """Return whether a tick does more than advance time. Ticks that were already applied do nothing."""
         changes = tick.version is not None and tick.version != self.version
+        changes |= tick.policy not in {"", self.policy}
         return at > self.ticked and (changes or tick.learns or tick.nominates or tick.waits or tick.complete)
 
     def is_duplicate(self, message: AlertStep | AllocationDone) -> bool:

@@ -8,7 +8,7 @@ complaint is solved, and the other targets of the complaint open no further one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from stream_app.core.alerts.sla import (
@@ -56,12 +56,28 @@ class SlaWatch:
         self._deadlines: Timers[Customer] = Timers(HOUR_US)
         self._expiries: Timers[Customer] = Timers(HOUR_US)  # one alert lifetime after the deadlines
         self._met: list[tuple[Customer, CaseKey, SlaBreachEnded]] = []
-        self.forgotten: list[str] = []  # ids of urgent cases whose complaints were replaced in the state
+        self.forgotten: list[str] = []  # ids of urgent cases that ended without an outcome
+
+    def use(self, settings: Settings, customers: Iterable[Customer], stream_time: int) -> None:
+        """Use other settings from now on. With another lifetime of alerts, set all timers as after a restart."""
+        before, self._settings = self._settings, settings
+        if settings.alert_lifetime == before.alert_lifetime:
+            return
+        self._deadlines, self._expiries, self.next_due = Timers(HOUR_US), Timers(HOUR_US), NOT_DUE
+        for customer in customers:
+            self._reschedule(customer, stream_time)
+            if not settings.one_case_per_complaint:  # the end of such cases is not stored
+                ends = [(one, one[0] + before.alert_lifetime) for one in targets_of(customer.vector, settings)]
+                ended = [one for one, end in ends if end >= stream_time > self._expires_at(one)]
+                self.forgotten += [breach_id(customer.name, one) for one in sorted(ended)]
 
     def schedule(self, customer: Customer, stream_time: int, shop: KnownShop) -> None:
         """Set the timers of a restored customer. Targets before stream time have already been evaluated."""
         if self._settings.one_case_per_complaint:
             self._adopt(customer, stream_time, shop)
+        self._reschedule(customer, stream_time)
+
+    def _reschedule(self, customer: Customer, stream_time: int) -> None:
         for target in targets_of(customer.vector, self._settings):
             self._set_timers(customer, target, stream_time)
         for case in customer.cases.values():  # opened by a target that was met meanwhile, or with other settings

@@ -16,8 +16,10 @@ from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import Outgoing
 from stream_app.core.messages.unknown_words import Found
 from stream_app.core.model.cohorts import Cohorts
+from stream_app.core.model.scores import Model
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Position
 from stream_app.core.partition.score_batch import Effects
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
@@ -87,6 +89,14 @@ class Step:
         # An urgent case implies that the customer has complained.
         self.outcomes.update((one.outcome, one.cause, SEGMENTS[COMPLAINING]) for one in effects.ended if one.outcome)
         self.decisions += len(effects.decisions)
+
+    def add_candidates(self, at: int, model: Model, processor: PartitionProcessor) -> None:
+        """Close stale alerts and send alert candidates to the allocator. The closings follow with the next effects."""
+        processor.alerts.close_stale(at)
+        selection = processor.alerts.candidates
+        best = [selection.explained(one) for one in selection.best(at, model)]
+        self.suppressed = selection.rules.take_suppressed()
+        self.outbox += outbox.candidate_batches(self.partition, at, best, processor.settings.policy.version)
 
     def add_scores(self, stream_time: int, version: int, ranking: Ranking, customers: Iterable[Customer]) -> None:
         """Send the latest scores of the customers that have one."""

@@ -18,12 +18,13 @@ from stream_app.core.events.schema import Event, Rejected
 from stream_app.core.messages.dead_letters import DeadLetter, Record
 from stream_app.core.messages.decoding import CONTROL, ROLES, TICKS
 from stream_app.core.messages.outgoing import pack
-from stream_app.core.messages.schema import AlertStep, AllocationDone, ControlMessage, Tick
+from stream_app.core.messages.schema import AlertStep, AllocationDone, PolicyRecord, Tick
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.scores import Model
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.inputs import TaskInputs, more_ticks_follow
+from stream_app.core.partition.known_policies import KnownPolicies
 from stream_app.core.partition.placement import PLACEMENT_REMEDY
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Hold, Position, Summary, decode_summary
@@ -51,12 +52,13 @@ class PartitionTask:
     """Processes one partition number.
 
     Call `restore` with all stored customers, then `begin`. After that, pass every fetch to `inputs.receive`, and call
-    `step` with the model of `version` until it returns None. Commit every step before requesting the next one.
+    `step` with the model of `version` until it returns None. Commit every step before requesting the next one. If it
+    returns None because a policy is missing, add it to `policies`.
 
     Args:
         number: partition number.
         topics: topic names by role (`decoding.ROLES`).
-        settings: the shop's settings.
+        settings: the shop's settings, under the policy of the stored summary.
         limits: limits of a step, and options.
         buffer_bytes: size limit of the buffered records.
         classify: derives a complaint's category from its text if the shop does not send one.
@@ -82,6 +84,7 @@ class PartitionTask:
         )
         self.summary = Summary()
         self.base = b""  # position of the last commit
+        self.policies = KnownPolicies(settings)  # with the policy that the next tick names, if it is missing
         self._settings = settings
         self._partition_of = partition_of
         self._commits = 0
@@ -165,6 +168,8 @@ class PartitionTask:
                     step.count_event(role, appended)
                 else:
                     self._apply_unplaced(item, at, role, appended, record, step)
+            elif isinstance(item, PolicyRecord):
+                step.events[ROLES[role]] += 1
             elif not self._is_ready(item, at, step):
                 self.inputs.put_back(run[place:])
                 return None
@@ -210,19 +215,19 @@ class PartitionTask:
         step.add_dead_letter(DeadLetter(role, record, Rejected(_MISPLACED, "customer_id")), self.topics[role])
         return True
 
-    def _is_ready(self, item: Tick | ControlMessage, at: int, step: Step) -> bool:
+    def _is_ready(self, item: Tick | AlertStep | AllocationDone, at: int, step: Step) -> bool:
         """Return whether a message can be applied now.
 
-        A tick is ready when all decisions before it have been made. While on hold, the task reads only control
-        messages, and may encounter those from the allocator for later moments, which have to wait.
+        A tick is ready when its policy is known and all decisions before it have been made. While on hold, the task
+        reads only control messages, and may encounter those from the allocator for later moments, which have to wait.
         """
         if isinstance(item, Tick):
-            return self._advance(at, step)
+            return (at <= self.summary.ticked or self.policies.has(item.policy)) and self._advance(at, step)
         by_allocator = isinstance(item, AllocationDone) or item.opening is not None
         return self.hold is None or at <= self.hold.moment or not by_allocator
 
     def _apply_message(
-        self, item: Tick | ControlMessage, at: int, role: int, record: Record | None, step: Step
+        self, item: Tick | AlertStep | AllocationDone, at: int, role: int, record: Record | None, step: Step
     ) -> bool:
         """Apply a tick or a control message. Return whether it ends the chunk."""
         if isinstance(item, Tick):
@@ -254,29 +259,25 @@ class PartitionTask:
         at, summary = micros(tick.occurred_at), self.summary
         # 1. Everything before the tick, with the model used until then.
         step.add_effects(self.processor.finish(model, at - 1 if tick.complete else None))
-        # 2. Candidates for the allocator. Alerts closed in the process belong to the same commit.
+        # 2. The policy from here on.
+        summary.named_policy = tick.policy or summary.named_policy
+        self.processor.use(self.policies[summary.policy])
+        # 3. Candidates for the allocator. Alerts closed in the process belong to the same commit.
         if tick.nominates:
-            self._send_candidates(at, model, step)
-            step.add_effects(self.processor.finish(model))
-        # 3. A watermark marker for the trainer.
+            step.add_candidates(at, model, self.processor)
+        step.add_effects(self.processor.finish(model))
+        # 4. A watermark marker for the trainer.
         if tick.learns:
             moment = at - 1 if tick.complete else at
             step.outbox += outbox.labelled(self.number, [], Cohorts(), moment)
             if tick.waits:
                 summary.hold = Hold(moment, trainer=True, allocator=False)
-        # 4. The state after the tick.
+        # 5. The state after the tick.
         if tick.waits and tick.nominates:
             summary.hold = Hold(at, trainer=tick.learns, allocator=True)
         if tick.version is not None:
             summary.version = tick.version
         summary.ticked, summary.following = at, more_ticks_follow(tick)
-
-    def _send_candidates(self, at: int, model: Model, step: Step) -> None:
-        self.processor.alerts.close_stale(at)
-        selection = self.processor.alerts.candidates
-        best = selection.best(at, model)
-        step.suppressed = selection.rules.take_suppressed()
-        step.outbox += outbox.candidate_batches(self.number, at, [selection.explained(one) for one in best])
 
     def _seal(self, step: Step) -> None:
         processor, summary, changed = self.processor, self.summary, self.processor.working_set.take_changed()

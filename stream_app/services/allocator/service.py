@@ -34,12 +34,18 @@ from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.runtime.policy_versions import POLL_SECONDS, PolicyVersions
 from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.runtime.redis_memory import watch_memory
 from stream_app.services.runtime.rollback_recovery import is_behind, skip_sent
 
 _log = logging.getLogger(__name__)
 _INSTANCE: Final = "desk"  # name used in the store since 0.1; keeping it fences off a 0.1 process that is still running
+_MISSING_POLICY: Final = (
+    "partitions apply the contact policy {}, which is neither that of this process nor in Redis: give all services the"
+    " same file, or publish it (`stream-app policy publish`)"
+)
+_DIFFERING: Final = "Partitions apply different contact policies: give all workers the same file, or publish it"
 
 
 class AllocatorService(SingletonService):
@@ -62,6 +68,7 @@ class AllocatorService(SingletonService):
         self.allocator = Allocator(
             partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions)
         )
+        self._policies = PolicyVersions(self._stores.policies, config.shop.settings())
         self._batch = 0
 
     async def _begin(self) -> None:
@@ -108,6 +115,8 @@ class AllocatorService(SingletonService):
         super()._report(health)
         refused = self._relay.refused
         health.set("relayed", not refused, refused)
+        missing = self.allocator.missing_policy
+        health.set("policy", not missing, _MISSING_POLICY.format(missing) if missing else "")
         self._metrics.missing.set(len(self.allocator.lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.allocator.position.moment != NEVER:
@@ -117,7 +126,8 @@ class AllocatorService(SingletonService):
     def progress(self) -> Progress:
         """See ConsumerService. The lag is 0 until all partitions have reached the next round."""
         lag = 0 if self.allocator.lacking else 1
-        return Progress(position=self.allocator.position.moment, lag=lag, waiting=bool(self._relay.refused))
+        waiting = bool(self._relay.refused or self.allocator.missing_policy)
+        return Progress(position=self.allocator.position.moment, lag=lag, waiting=waiting)
 
     def _wants(self, tp: TP) -> bool:
         return self.allocator.wants(tp.partition) and not self._relay.refused  # no rounds while a record is rejected
@@ -148,6 +158,8 @@ class AllocatorService(SingletonService):
 
     async def _decide(self) -> bool:
         """Run one round and commit it. Return False if a partition has not reached the round yet."""
+        while missing := self.allocator.missing_policy:
+            await self._find_policy(missing)
         # 1. Decide, in memory only.
         self._on_step("decide")
         decided = self.allocator.decide()
@@ -176,5 +188,17 @@ class AllocatorService(SingletonService):
             others = decided.nominated - decided.opened - decided.held_out - decided.put_off
             for reason, count in {HELD_OUT: decided.held_out, QUOTA: decided.put_off, CAPACITY: others}.items():
                 self._metrics.suppressed.labels(reason).inc(count)
-        _log.info("Alerts allocated", extra={"candidates": decided.nominated, "opened": decided.opened})
+        if len(decided.policies) > 1:
+            _log.warning(_DIFFERING, extra={"policies": decided.policies})
+        policy = decided.policies[0]
+        allocated = {"candidates": decided.nominated, "opened": decided.opened, "policy": policy}
+        _log.info("Alerts allocated", extra=allocated)
         return True
+
+    async def _find_policy(self, version: str) -> None:
+        """Fetch the policy that the partitions apply, or wait until it is published."""
+        settings = await self._policies.get(version)
+        if settings is None:
+            await asyncio.sleep(POLL_SECONDS)
+        else:
+            self.allocator.policies.add(settings)

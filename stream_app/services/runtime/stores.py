@@ -12,6 +12,7 @@ from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.eviction import EvictionWatch
 from stream_app.adapters.redis.lease import RedisLease
 from stream_app.adapters.redis.model_store import RedisModelStore
+from stream_app.adapters.redis.policy_store import RedisPolicyStore
 from stream_app.adapters.redis.state_store import RedisStateStore
 from stream_app.config import LiveConfig
 from stream_app.core.units import SECOND_US
@@ -39,6 +40,7 @@ class Stores:
         self.states = RedisStateStore(self.client, redis.prefix)
         self.models = RedisModelStore(self.client, redis.prefix, config.trainer.keep, cache(config.model.keys))
         self.lease = RedisLease(self.client, redis.prefix)
+        self.policies = RedisPolicyStore(self.client, redis.prefix)
         self.eviction = EvictionWatch(self.client)
 
     async def close(self) -> None:

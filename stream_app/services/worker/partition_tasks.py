@@ -19,7 +19,6 @@ from stream_app.core.messages.outgoing import pack
 from stream_app.core.partition import outbox
 from stream_app.core.partition.progress import Position
 from stream_app.core.partition.task import Limits, PartitionTask
-from stream_app.core.settings import Settings
 from stream_app.errors import SplitPartition
 from stream_app.ports import Opened
 from stream_app.services.runtime.outbox_relay import OutboxRelay
@@ -37,7 +36,6 @@ class PartitionTasks:
     Args:
         context: parts that all tasks share.
         producer: producer of the outbox relays.
-        settings: the shop's settings.
         partition_of: returns the partition of a customer.
         limits: limits of a step.
         buffer_bytes: maximum size of fetched records per task.
@@ -45,12 +43,11 @@ class PartitionTasks:
         last_sent: returns the highest sequence number in Kafka from a partition's outbox.
     """
 
-    def __init__(  # noqa: PLR0913 - dependencies and settings
+    def __init__(
         self,
         context: RunnerContext,
         *,
         producer: RecordProducer,
-        settings: Settings,
         partition_of: Callable[[str], int],
         limits: Limits,
         buffer_bytes: int,
@@ -58,7 +55,7 @@ class PartitionTasks:
         last_sent: Callable[[int], Awaitable[int]],
     ) -> None:
         self._context, self._producer, self._topic_watch, self._last_sent = context, producer, topic_watch, last_sent
-        self._task_options = settings, limits, buffer_bytes, complaint_reader(), partition_of
+        self._task_options = limits, buffer_bytes, complaint_reader(), partition_of
         self._roles = {context.topics[role]: role for role in ROLES}
         self._runners: dict[int, TaskRunner] = {}
         self._opening = asyncio.Lock()
@@ -137,7 +134,8 @@ class PartitionTasks:
         opened = await context.store.open(number)
         self._topic_watch.require(await context.store.keep_topics(number, self._topic_watch.ids))
         await self._recover_rollback(number, opened)
-        task = PartitionTask(number, dict(context.topics), *self._task_options)
+        settings = await context.policies.of_summary(opened.summary)
+        task = PartitionTask(number, dict(context.topics), settings, *self._task_options)
         async for chunk in context.store.states(number):
             task.restore(chunk)
             await asyncio.sleep(0)

@@ -22,6 +22,7 @@ from stream_app.core.units import MILLISECOND_US, SECOND_US
 from stream_app.services.runtime.consumer_service import ConsumerService
 from stream_app.services.runtime.crash import Crash
 from stream_app.services.runtime.faust_app import batches
+from stream_app.services.runtime.policy_versions import PolicyVersions
 from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.partition_tasks import PartitionTasks
@@ -34,6 +35,9 @@ FEW_TOO_LATE: Final = 10  # fewer events than this show no trend
 _TOO_LATE: Final = (
     "{too_late:,} of the last {events:,} events exceed shop.lateness and are applied out of order. Check"
     " whether a past log is being published while ticks.clock is `wall`, and whether a topic lags behind"
+)
+_MISSING_POLICY: Final = (
+    "ticks name the contact policy {}, which is not in Redis: publish its file again (`stream-app policy publish`)"
 )
 
 
@@ -75,11 +79,12 @@ class WorkerService(ConsumerService):
         epoch = await stores.states.claim(config.worker.instance)
         self._producer = await start_producer(config)
         settings = config.shop.settings()
-        self._models = ModelVersions(stores.models, settings)
+        self._models, policies = ModelVersions(stores.models, settings), PolicyVersions(stores.policies, settings)
         context = RunnerContext(
             store=stores.states,
             model_store=stores.models,
             models=self._models,
+            policies=policies,
             topics=config.kafka.topics.of(*INPUTS, *OUTPUTS),
             instance=f"{config.worker.instance}:{epoch}",
             watch=self.watch,
@@ -91,7 +96,6 @@ class WorkerService(ConsumerService):
         self.tasks = PartitionTasks(
             context,
             producer=self._producer,
-            settings=settings,
             partition_of=lambda customer: partition_of(customer, config.kafka.partitions),
             limits=Limits(
                 events=config.worker.batch_events,
@@ -108,8 +112,10 @@ class WorkerService(ConsumerService):
         self._ticker = Ticker(
             lease=stores.lease,
             models=stores.models,
+            policies=stores.policies,
             producer=self._producer,
             topic=config.kafka.topics.ticks,
+            control=config.kafka.topics.control,
             partitions=config.kafka.partitions,
             settings=settings,
             holder=config.worker.instance,
@@ -149,6 +155,8 @@ class WorkerService(ConsumerService):
         missing = sorted({task.hold.waits_for for task in tasks if task.hold is not None})
         reason = f"waiting for the {' and the '.join(missing)} for {held:.0f} s: check that they are running"
         health.set("answered", held <= limit, reason if held > limit else "")
+        unknown = sorted({task.policies.missing for task in tasks} - {""})
+        health.set("policy", not unknown, _MISSING_POLICY.format(", ".join(unknown)) if unknown else "")
         reason = f"the oldest waiting event arrived {behind:.0f} s ago"
         health.set("fresh", behind <= limit, reason if behind > limit else "")
         events, too_late = self.watch.recent.counts
@@ -161,8 +169,12 @@ class WorkerService(ConsumerService):
         return self._progress
 
     def _progress_of(self, tasks: Sequence[PartitionTask]) -> Progress:
-        """Return the progress of the tasks that are not waiting for the trainer, the allocator or a publisher."""
-        moving = [task for task in tasks if task.hold is None and not task.inputs.waiting_for_promised]
+        """Return the progress of the tasks that wait for no other process and no policy."""
+        moving = [
+            task
+            for task in tasks
+            if task.hold is None and not task.inputs.waiting_for_promised and not task.policies.missing
+        ]
         lags = [lag for task in moving for lag in task.inputs.lags.values()]
         return Progress(
             position=tuple(task.base for task in moving),

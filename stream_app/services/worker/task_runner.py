@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ from stream_app.core.partition.task import PartitionTask
 from stream_app.ports import ModelStore, StateStore
 from stream_app.services.runtime.crash import Crash, guarded
 from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.runtime.policy_versions import POLL_SECONDS, PolicyVersions
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
+_log: Final = logging.getLogger(__name__)
 _MIN_POLL_SECONDS: Final = 0.005
 _MAX_POLL_SECONDS: Final = 0.25
 # A fetch takes several iterations of the event loop to get from its thread to the tasks. With a step of a few
@@ -34,6 +37,7 @@ class RunnerContext:
         store: states, positions and outboxes.
         model_store: the trainer's progress and model versions.
         models: cache of model versions.
+        policies: cache of the settings under each policy.
         topics: topic names by role.
         instance: instance name and epoch, a prefix for batch ids.
         watch: collects the worker's measurements.
@@ -48,6 +52,7 @@ class RunnerContext:
     store: StateStore
     model_store: ModelStore
     models: ModelVersions
+    policies: PolicyVersions
     topics: Mapping[str, str]
     instance: str
     watch: WorkerMonitor
@@ -111,6 +116,8 @@ class TaskRunner:
                 pass  # every step awaits its commit, so other tasks get their turn
             if self.task.hold is not None and self.task.hold.trainer and not self._paused:
                 await self._poll_trainer()
+            elif self.task.policies.missing and not self._paused:
+                await self._find_policy(self.task.policies.missing)
 
     async def _step(self) -> bool:
         """Process and commit one batch; return False if there is nothing to do."""
@@ -152,6 +159,16 @@ class TaskRunner:
         self.base = step.commit.position
         self.relay.record_trim(relayed)
         self.relay.add(first, list(step.commit.outbox))
+
+    async def _find_policy(self, version: str) -> None:
+        """Fetch the policy that the next tick names. Without it, nobody may be called: wait until it is published."""
+        settings = await self._context.policies.get(version)
+        if settings is None:
+            await asyncio.sleep(POLL_SECONDS)
+        else:
+            self.task.policies.add(settings)
+            _log.info("Contact policy loaded", extra={"partition": self.task.number, "policy": version})
+        self._wake.set()
 
     async def _poll_trainer(self) -> None:
         """Check whether the trainer has completed the round that the task is waiting for."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.schema import PolicyRecord
 from stream_app.core.model.snapshot import fingerprint
 from stream_app.core.partition import outbox
 from stream_app.core.partition.score_batch import Effects
@@ -20,8 +22,8 @@ from tests.harness.processes.outcome import Outcome, plain_state, scores_of
 class RecordingReplay(Replay):
     """A replay that records every label with its features, and the fingerprint of every version."""
 
-    def __init__(self, settings: Settings, partitions: int) -> None:
-        super().__init__(settings, partitions)
+    def __init__(self, settings: Settings, partitions: int, policies: Sequence[PolicyRecord]) -> None:
+        super().__init__(settings, partitions, policies=policies)
         self.recorded = Outcome()
 
     def _record(self, effects: Effects) -> None:
@@ -40,8 +42,9 @@ class RecordingReplay(Replay):
 
 def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogFormat) -> Outcome:
     """Replay a log in this process, over a number of partitions."""
-    replay = RecordingReplay(settings, partitions)
     with tempfile.TemporaryDirectory() as folder, open_log([str(log)], form, Path(folder)) as opened:
+        opened.scan()
+        replay = RecordingReplay(settings, partitions, opened.policies)
         happened = replay.run(opened.batches())
     outcome = replay.recorded
     for number, partition in enumerate(replay.partitions):

@@ -70,9 +70,11 @@ def test_the_kafka_script_follows_the_settings() -> None:
 
 
 def test_only_the_services_write_control_messages() -> None:
-    assert {name for name, needs in NEEDS.items() if "control" in needs.writes} == {"allocator", "shop", "operator"}
+    assert {name for name, needs in NEEDS.items() if "control" in needs.writes} == {
+        *("worker", "allocator", "publish", "shop", "operator")
+    }
     writers = re.findall(r"^allow (\S+) --operation Write .*--topic shop\.control\b", kafka_acls(Kafka()), re.MULTILINE)
-    assert writers == ["churn-allocator", "churn-shop", "churn-operator"]
+    assert writers == [f"churn-{name}" for name in ("worker", "allocator", "publish", "shop", "operator")]
 
 
 def test_one_user_may_have_all_rights() -> None:

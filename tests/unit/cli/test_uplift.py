@@ -117,10 +117,10 @@ def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path)
     path, both = tmp_path / "alerts.jsonl", []
     for arm in (HELD_OUT, TREATED):
         one = replace(candidate, customer=arm, arm=arm, explanation=explained)
-        both.append(Alert(f"al_{arm}", arm, T0, T0 + DAY_US, 1, 0.8, one))
-    messages = [opening(0, one, 1, "spring")[0].payload for one in both]
+        both.append(Alert(f"al_{arm}", arm, T0, T0 + DAY_US, 1, 0.8, one, experiment="spring"))
+    messages = [opening(0, one, 1)[0].payload for one in both]
     exempt = replace(both[1], candidate=replace(both[1].candidate, arm=NO_ARM))
-    messages.append(opening(0, exempt, 1, "spring")[0].payload)
+    messages.append(opening(0, exempt, 1)[0].payload)
     path.write_bytes(b"\n".join(messages))
     found = recorded_draws(path, "spring")
     assert found == [Subject(arm, arm, T0, 0.7, 12.5, "price") for arm in (HELD_OUT, TREATED)]

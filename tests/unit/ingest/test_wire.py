@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Event, Order, encode
+from stream_app.core.messages.schema import AllocationDone, PolicyRecord, Tick, encode_message
 from stream_app.errors import EmptyLog, NoSuchLog, NotSorted
 from stream_app.ingest import LogFormat, LogSummary, Progress, open_log, wire
 from stream_app.ingest.rejections import Rejection
@@ -197,6 +199,20 @@ def test_a_line_without_end_is_rejected_in_bounded_memory(tmp_path: Path) -> Non
     assert [(r.line, len(r.text)) for r in rejected] == [(2, 2_000)]
 
 
+def test_an_archive_of_the_topics_has_policies_and_messages_that_a_replay_makes_itself(tmp_path: Path) -> None:
+    policies = [PolicyRecord(START + timedelta(days=day), f"p{day}", msgspec.Raw(b"{}")) for day in (3, 2)]
+    done = AllocationDone(START, 1)
+    messages = [encode_message(one) for one in (Tick(START), done, *policies)]
+    other = b'{"type":"policy","occurred_at":"2024-01-01"}'
+    (tmp_path / "log").write_bytes(b"\n".join([*messages, encode(order(1)), other]))
+    with open_log([tmp_path / "log"], JSONL, tmp_path) as log:
+        summary = log.scan()
+        assert [event.event_id for batch in log.batches() for event in batch] == ["1"]
+        assert [one.version for one in log.policies] == ["p2", "p3"]
+        assert [one.line for one in log.rejections] == [6]
+    assert (summary.lines, summary.events, summary.rejected, summary.skipped) == (6, 1, 1, 4)
+
+
 @given(st.lists(st.sampled_from(["good", "blank", "bad"]), max_size=40), st.integers(1, 400), st.booleans())
 def test_blocks_of_any_size_give_the_same(
     tmp_path_factory: pytest.TempPathFactory, kinds: list[str], size: int, ended: bool
@@ -207,7 +223,9 @@ def test_blocks_of_any_size_give_the_same(
     rejected: list[Rejection] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wire, "BLOCK_BYTES", size)
-        batches = list(wire.read_wire(Source(0, "log", file), Bounds.until(None), rejected.append, lambda _: None))
+        batches = list(
+            wire.read_wire(Source(0, "log", file), Bounds.until(None), rejected.append, lambda _: None, lambda _: None)
+        )
     assert [event.event_id for batch in batches for event in batch] == [
         str(n) for n, k in enumerate(kinds) if k == "good"
     ]

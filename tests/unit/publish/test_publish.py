@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.events.schema import Event
-from stream_app.core.messages.schema import Tick
+from stream_app.core.messages.schema import PolicyRecord, Tick
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from stream_app.errors import BadOption, OtherLog
@@ -103,6 +103,22 @@ def test_the_end_is_told_a_microsecond_after_the_last_event() -> None:
     end = Tick(EPOCH + (T0 + 6) * MICROSECOND, learns=True, waits=True, complete=True)
     assert tick == end
     assert list(steps([], SHOP, complete=True)) == []
+
+
+def test_ticks_name_the_policy_in_force_and_there_is_one_at_its_very_time() -> None:
+    log: list[Event] = [order("a", T0), order("b", T0 + 3 * HOUR_US)]
+    begins = {"old": T0 - DAY_US, "new": T0 + HOUR_US + 7, "later": T0 + 3 * HOUR_US, "too_late": T0 + 4 * HOUR_US}
+    policies = [PolicyRecord(EPOCH + at * MICROSECOND, version, msgspec.Raw(b"{}")) for version, at in begins.items()]
+    found = list(steps([log], SHOP, complete=True, opening=True, policies=policies))
+    named = [(micros(one) - T0, one.policy, one.waits) for one in found if isinstance(one, Tick)]
+    assert named == [
+        (0, "old", False),
+        (HOUR_US, "old", False),
+        (HOUR_US + 7, "new", False),
+        (2 * HOUR_US, "new", False),
+        (3 * HOUR_US, "later", False),
+        (3 * HOUR_US + 1, "later", True),
+    ]
 
 
 def test_the_log_is_known_by_what_shapes_its_records(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_holdout_does_not_depend_on_the_partitions() -> None:
     lines = []
     for partitions in (1, 2, 4):
         outcome = replayed(settings, partitions)
-        lines.append(alert_lines(outcome.opened, outcome.closed, experiment="spring"))
+        lines.append(alert_lines(outcome.opened, outcome.closed))
         kept = alert_records(outcome.opened, outcome.closed)
         assert {one.alert_id for one in kept} == {line["alert_id"] for line in lines[-1] if not is_held_out(line)}
     assert lines[0] == lines[1] == lines[2]
@@ -94,7 +94,7 @@ def test_exchanged_arms_draw_the_same_customers(monkeypatch: pytest.MonkeyPatch)
     for exchanged in (False, True):
         if exchanged:
             monkeypatch.setattr(holdout, "draw", lambda *key: 1.0 - 2.0**-53 - draw(*key))
-        drawn = subjects(Replay(settings).run(batches), settings.horizon)
+        drawn = subjects(Replay(settings).run(batches), settings)
         found.append({one.customer: (one.arm, one.drawn_at) for one in drawn})
     before, after = found
     assert len(before) > 60

@@ -25,6 +25,7 @@ from stream_app.core.messages.schema import (
     AlertStep,
     AllocationDone,
     CandidateRecord,
+    PolicyRecord,
     encode_message,
 )
 from stream_app.core.model.churn_model import ChurnModel
@@ -53,8 +54,8 @@ def as_read(events: list[Event]) -> list[Event]:
     return sorted(events, key=lambda event: (event.at, ROLES.index(EVENT_ROLES[type(event)])))
 
 
-def replayed(events: Sequence[Event], shop: Settings, partitions: int) -> Replay:
-    replay = Replay(shop, partitions)
+def replayed(events: Sequence[Event], shop: Settings, partitions: int, policies: Sequence[PolicyRecord] = ()) -> Replay:
+    replay = Replay(shop, partitions, policies=policies)
     replay.run([list(events)])
     return replay
 
@@ -95,8 +96,7 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
     assert fingerprint(system.training.churn_model) == fingerprint(replay.churn_model)
     # 4. Alerts, each once.
     outcome = replay.outcome
-    experiment = replay.settings.holdout.experiment
-    records = [opening(0, alert, 0, experiment)[0] for alert in outcome.opened]
+    records = [opening(0, alert, 0)[0] for alert in outcome.opened]
     records += [*urgent_alerts(0, outcome.breaches, outcome.ended), *closed_alerts(0, outcome.closed)]
     expected = [decode_alert(one.payload) for one in records]
     for kind in (AlertOpened, AlertHeldOut, AlertClosed):

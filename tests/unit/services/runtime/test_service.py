@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka.errors import (
     KafkaError,
@@ -21,21 +22,25 @@ from aiokafka.errors import (
 
 from stream_app.adapters.kafka.refusals import InvalidRecordError
 from stream_app.core.messages.outgoing import SEQUENCE, Outgoing, pack, sequence_of
-from stream_app.core.messages.schema import Tick, decode_tick
+from stream_app.core.messages.schema import PolicyRecord, Tick, decode_control, decode_tick
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.partition.commit import Commit
+from stream_app.core.partition.progress import Summary
+from stream_app.core.policy.policy import Capacity, Policy
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US, HOUR_US
-from stream_app.errors import KafkaDenied, NoBroker
+from stream_app.core.units import DAY_US, HOUR_US, micros
+from stream_app.core.uplift.holdout import Holdout
+from stream_app.errors import ContradictorySettings, KafkaDenied, NoBroker, UnknownPolicy, UnusablePolicy
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime import outbox_relay as relay_module, process
 from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.runtime.policy_versions import PolicyVersions, in_force, publish as publish_policy
 from stream_app.services.worker import ticker as ticker_module
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.ticker import SETTLE_US, Ticker
-from tests.fakes import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
-from tests.harness.shops import SHOP, T0, trained_model
+from tests.fakes import MemoryLease, MemoryModelStore, MemoryPolicyStore, MemoryServer, MemoryStateStore
+from tests.harness.shops import PLANNED, SHOP, T0, trained_model
 
 TOPICS = {role: f"shop.{role}" for role in ("alerts", "ticks", "labelled", "dead_letters", "scores", "control")}
 
@@ -306,6 +311,9 @@ def test_a_record_of_somebody_else_has_no_sequence() -> None:
 # --- ticker ----------------------------------------------------------------------------------------------------------
 
 
+_TICKS = "shop.ticks"
+
+
 @dataclass
 class Clock:
     now: int
@@ -316,13 +324,14 @@ class Clock:
 
 def ticker_of(server: MemoryServer, kafka: Kafka, holder: str) -> Ticker:
     return Ticker(
-        lease=MemoryLease(server), models=MemoryModelStore(server, 3), producer=kafka, topic="shop.ticks",
-        partitions=2, settings=Settings(), holder=holder, every=60_000_000, ttl=30_000_000,
+        lease=MemoryLease(server), models=MemoryModelStore(server, 3), policies=MemoryPolicyStore(server),
+        producer=kafka, topic=_TICKS, control="shop.control", partitions=2, settings=Settings(),
+        holder=holder, every=60_000_000, ttl=30_000_000,
     )  # fmt: skip
 
 
 def ticks(kafka: Kafka) -> list[Tick]:
-    read = [decode_tick(value) for _, partition, value, _ in kafka.records if partition == 0]
+    read = [decode_tick(value) for topic, partition, value, _ in kafka.records if (topic, partition) == (_TICKS, 0)]
     return [one for one in read if isinstance(one, Tick)]
 
 
@@ -386,6 +395,110 @@ def test_a_tick_names_the_version_that_is_in_force_or_pinned() -> None:
         await ticker.write_due()
         first, *_, at_midnight, pinned = [one.version for one in ticks(kafka)]
         assert (first, at_midnight, pinned) == (0, 1, 2)
+
+    run(story())
+
+
+def policies(kafka: Kafka) -> list[tuple[int, int, str]]:
+    """Place among all records, time and version of each policy on the control topic."""
+    found = []
+    for place, (topic, partition, value, _) in enumerate(kafka.records):
+        message = decode_control(value)
+        if isinstance(message, PolicyRecord):
+            assert (topic, partition) == ("shop.control", 0)
+            found.append((place, micros(message.occurred_at), message.version))
+    return found
+
+
+def test_a_tick_at_the_very_time_of_a_policy_names_it_after_its_content_was_written_once() -> None:
+    async def story() -> None:
+        kafka, seconds, clock = Kafka(), Clock(0), Clock(T0 + SETTLE_US)
+        server = MemoryServer(lambda: seconds.now, clock)
+        ticker, store = ticker_of(server, kafka, "a"), MemoryPolicyStore(server)
+        await ticker.write_due()
+        assert [one.policy for one in ticks(kafka)] == [""]
+        clock.now = T0 + HOUR_US
+        published, _ = await store.publish("p1", b"{}")
+        assert await ticker.write_due() == 1  # not yet, since ticks are two seconds late
+        assert [one.policy for one in ticks(kafka)] == ["", ""]
+        # The owner dies between the policy and its tick, and somebody else writes both again, at the same time.
+        clock.now += HOUR_US
+        kafka.fails = len(kafka.records) + 1
+        with pytest.raises(ConnectionError):
+            await ticker.write_due()
+        kafka.fails, seconds.now = 1 << 30, 31
+        other = ticker_of(server, kafka, "b")
+        assert await other.write_due() == 2
+        first, again = policies(kafka)
+        assert first[1:] == again[1:] == (published.effective_at, "p1")
+        named = [micros(one.occurred_at) for one in ticks(kafka) if one.policy == "p1"]
+        assert named == [published.effective_at, clock.now - SETTLE_US]
+        place = next(place for place, record in enumerate(kafka.records) if b'"policy":"p1"' in record[2])
+        assert place == again[0] + 1
+        clock.now += HOUR_US
+        await other.write_due()
+        assert len(policies(kafka)) == 2
+        assert ticks(kafka)[-1].policy == "p1"
+
+    run(story())
+
+
+def test_a_policy_that_was_published_before_the_first_tick_is_named_by_it() -> None:
+    async def story() -> None:
+        kafka, clock = Kafka(), Clock(T0)
+        server = MemoryServer(lambda: 0, clock)
+        for version in ("p1", "p2"):
+            await MemoryPolicyStore(server).publish(version, b"{}")
+        clock.now = T0 + HOUR_US
+        await ticker_of(server, kafka, "a").write_due()
+        assert [(at, version) for _, at, version in policies(kafka)] == [(clock.now - SETTLE_US, "p2")]
+        assert [one.policy for one in ticks(kafka)] == ["p2"]
+
+    run(story())
+
+
+# --- policies --------------------------------------------------------------------------------------------------------
+
+
+def test_settings_are_those_under_each_policy() -> None:
+    async def story() -> None:
+        store, few = MemoryPolicyStore(MemoryServer()), Policy(capacity=Capacity(per_day=1))
+        initial = PLANNED.with_policy(Policy(capacity=Capacity(per_day=9)))
+        versions = PolicyVersions(store, initial)
+        assert await versions.get("") is await versions.get(initial.policy.version) is initial
+        assert await versions.get(few.version) is None
+        with pytest.raises(UnknownPolicy, match=few.version):
+            await versions.of_summary(msgspec.json.encode(Summary(named_policy=few.version)))
+        await publish_policy(store, initial, few)
+        found = await versions.of_summary(msgspec.json.encode(Summary(named_policy=few.version)))
+        assert found == PLANNED.with_policy(few)
+        assert await in_force(store, initial) == (found, (await store.published())[0])
+        await store.publish("later", b'{"a_later_rule": 1}')
+        with pytest.raises(UnusablePolicy, match="a_later_rule"):
+            await versions.get("later")
+
+    run(story())
+
+
+def test_a_policy_that_contradicts_those_before_it_is_not_published() -> None:
+    async def story() -> None:
+        server = MemoryServer()
+        store, spring = MemoryPolicyStore(server), Holdout(0.4, "spring")
+        shop = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "winter"))
+        await publish_policy(store, shop, Policy(holdout=spring))
+        await publish_policy(store, shop, Policy(holdout=Holdout()))
+        server.policies.contents.clear()
+        await publish_policy(store, shop, Policy(holdout=spring))  # its content was lost
+        for name, problem, policy in (
+            ("holdout", "spring", Policy(holdout=Holdout(0.3, "spring"))),
+            ("holdout", "winter", Policy(holdout=Holdout(0.3, "winter"))),
+            ("holdout", "quotas", Policy(capacity=Capacity(one_time=1))),
+            ("capacity", "reserve", Policy(capacity=Capacity(reserve=9))),
+        ):
+            with pytest.raises(ContradictorySettings, match=problem) as refused:
+                await publish_policy(store, shop, policy)
+            assert refused.value.facts["name"] == name
+        assert [one.version for one in await store.published()][-1] == Policy(holdout=spring).version
 
     run(story())
 
