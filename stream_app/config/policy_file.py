@@ -228,14 +228,6 @@ class PolicyFile(Section):
         # A section whose values are all commented out is as good as none.
         return {name: one for name, one in values.items() if one is not None or name not in cls.model_fields}
 
-    @model_validator(mode="after")
-    def _measurable(self) -> Self:
-        limits = self.capacity
-        if self.holdout is not None and self.holdout.share and (limits.one_time, limits.repeat) != (None, None):
-            remedy = "Remove capacity.one_time and capacity.repeat, or the holdout."
-            raise ContradictionError(("holdout",), "cannot be combined with quotas", remedy)
-        return self
-
 
 _SECTIONS: Final[Sections] = {
     ("capacity", 2): CapacitySection,

@@ -109,8 +109,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("capacity", "leaves no calls beside the policy's reserve", "Use more calls, or a smaller reserve.")
         if self.holdout.share and not self.plans_calls:
             refuse("holdout", "needs planned calls", "Set rank_by to worth or reach.")
-        if self.holdout.share and self.policy.capacity.has_quotas:
-            refuse("holdout", "cannot be combined with quotas", "Remove one_time and repeat from the policy.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:

@@ -17,7 +17,8 @@ from typing import Final
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, Jobs, calls_today, plan_calls
+from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, calls_today
+from stream_app.core.alerts.planner import Jobs, plan_calls
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.settings import Settings

@@ -42,11 +42,6 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one_time: Quota | None = None
     repeat: Quota | None = None
 
-    @property
-    def has_quotas(self) -> bool:
-        """Whether the calls to a group are limited."""
-        return self.one_time is not None or self.repeat is not None
-
 
 class Cases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cases: alerts, and complaints past their service target.

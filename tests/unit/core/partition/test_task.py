@@ -222,6 +222,7 @@ def test_a_policy_is_kept_the_same_across_crashes(partitions: int) -> None:
 
 
 HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring"))
+HOLDOUT_WITH_QUOTAS = HOLDOUT.with_policy(Policy(capacity=Capacity(one_time=1)))
 
 
 @COSTLY
@@ -231,11 +232,12 @@ def test_who_is_held_out_is_as_in_the_replay(events: list[Event], partitions: in
     assert_same(system, replayed(events, HOLDOUT, partitions))
 
 
+@pytest.mark.parametrize("shop", [HOLDOUT, HOLDOUT_WITH_QUOTAS], ids=["holdout", "quotas"])
 @pytest.mark.parametrize("partitions", [1, 4])
-def test_both_arms_are_announced(partitions: int) -> None:
+def test_both_arms_are_announced(partitions: int, shop: Settings) -> None:
     events = as_read(busy_log(2))
-    system = MemorySystem(publish(events, HOLDOUT, partitions), HOLDOUT, 1, Limits(events=3, decisions=5), 0.05).run()
-    assert_same(system, replayed(events, HOLDOUT, partitions))
+    system = MemorySystem(publish(events, shop, partitions), shop, 1, Limits(events=3, decisions=5), 0.05).run()
+    assert_same(system, replayed(events, shop, partitions))
     opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
     held_out = [one for one in system.alerts if isinstance(one, AlertHeldOut)]
     assert len(opened) > 5
