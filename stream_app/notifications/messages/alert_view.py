@@ -63,6 +63,7 @@ class AlertView:
     horizon_days: int
     next_order_from: str  # first day of the interval of the next order; empty if calls are not planned
     next_order_to: str  # its last day; empty if it is open
+    contact_hours: str  # when to contact the customer, in the shop's time zone; empty if the policy sets no hours
 
 
 class Views:
@@ -110,6 +111,7 @@ class Views:
             horizon_days=self._horizon_days,
             next_order_from=self._day(alert.next_order_from),
             next_order_to=self._day(alert.next_order_to),
+            contact_hours=translator.join(alert.contact_rules.hours) if alert.contact_rules else "",
         )
 
     def _day(self, at: datetime | None) -> str:

@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.units import EPOCH
 from stream_app.errors import BadTemplate
@@ -103,6 +104,20 @@ def test_a_planned_call_says_what_the_customer_will_bring_and_when_they_order_ne
     assert [one for one in says if one not in COMPOSER.alert(ends, language, 4_096).plain] == []
     assert open_end in COMPOSER.alert(changed(**PLANNED), language, 4_096).plain
     assert not any(part in COMPOSER.alert(ALERT, language, 4_096).plain for part in (says[0], open_end, "80%"))
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [("en", "Contact hours: 09:00-12:00, 14:00-18:00"), ("zh", "联系时段：09:00-12:00、14:00-18:00")],
+)
+def test_the_contact_hours_are_in_every_message_if_the_policy_sets_them(language: str, says: str, urgent: bool) -> None:
+    rules = ContactRules(("09:00-12:00", "14:00-18:00"), "Asia/Shanghai")
+    alert = changed(contact_rules=rules, urgent=urgent)
+    assert says in COMPOSER.alert(alert, language, 4_096).plain.splitlines()
+    (digest, _), *_ = COMPOSER.digest([alert], language, 4_096)
+    assert says in digest.plain.splitlines()
+    assert says[:14] not in COMPOSER.alert(changed(urgent=urgent), language, 4_096).plain
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
