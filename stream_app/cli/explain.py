@@ -232,7 +232,7 @@ def _alert(one: OpenAlert, zone: ZoneInfo, say: Callable[..., str]) -> str:
 
 def _measure(view: AlertView, words: Translator, say: Callable[..., str]) -> list[str]:
     if not view.steps:
-        return []
+        return [say("stopped")] if view.stopped else []
     lines = [f"{number}. {step}" for number, step in enumerate(view.steps, 1)]
     by = say("by", channel=words.text(f"contact_channels.{view.channel}"))
     hours = [say("hours", hours=view.contact_hours)] if view.contact_hours else []

@@ -165,10 +165,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
     @cached_property
     def contact_rules(self) -> ContactRules | None:
-        """What staff must know of the policy, as sent with alerts; None if it has no such rule."""
+        """What staff must know of the policy, as sent with alerts; None if all of it is as by default."""
         contacts = self.policy.contacts
         hours = contact_hours(contacts.working_hours, contacts.quiet_hours)
-        return ContactRules(hours, self.zone) if hours else None
+        stopped = self.policy.benefit.stopped
+        rules = ContactRules(hours, self.zone if hours else "", contacts.per_week, stopped)
+        return None if rules == ContactRules() else rules
 
     @cached_property
     def clock(self) -> ZoneInfo:

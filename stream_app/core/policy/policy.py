@@ -133,10 +133,6 @@ class Benefit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         return value * self.months * np.minimum(self.chance * factors, 1.0) >= self.cost
 
-    def is_stopped(self, cause: str, segment: str) -> bool:
-        """Return whether the measure for a cause and a segment is stopped."""
-        return cause in self.stopped or f"{cause}.{segment}" in self.stopped
-
 
 class Currency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Fixed rates by which amounts of orders are converted.

@@ -86,7 +86,9 @@ def test_the_list_and_json_have_the_contact_hours(monkeypatch: pytest.MonkeyPatc
     commands = Commands(monkeypatch, told, alert("al_abcdef02"))
     assert commands.run("list").stdout.endswith("\nContact hours: 09:00-12:00, 14:00-18:00\n")
     assert commands.run("list", "--lang", "zh").stdout.endswith("\n联系时段：09:00-12:00、14:00-18:00\n")
-    assert json.loads(commands.run("show", "al_abcdef01").stdout)["contact_rules"] == json.loads(msgspec.json.encode(rules))
+    assert json.loads(commands.run("show", "al_abcdef01").stdout)["contact_rules"] == json.loads(
+        msgspec.json.encode(rules)
+    )
     assert "Contact hours" not in Commands(monkeypatch, alert()).run("list").stdout
 
 

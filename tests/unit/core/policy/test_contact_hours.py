@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.policy.contact_hours import contact_hours, contact_minutes, minutes_of
-from stream_app.core.policy.policy import Contacts, Policy
+from stream_app.core.policy.policy import Benefit, Contacts, Policy
 from stream_app.core.settings import Settings
 
 TIMES = st.integers(0, 24 * 60 - 1).map(lambda minute: f"{minute // 60:02}:{minute % 60:02}")
@@ -33,3 +33,9 @@ def test_alerts_carry_the_hours_in_the_shops_time_zone() -> None:
     assert shop.contact_rules is None
     policy = Policy(contacts=Contacts(quiet_hours="21:00-10:00", working_hours="09:00-18:00"))
     assert shop.with_policy(policy).contact_rules == ContactRules(("10:00-18:00",), "Asia/Shanghai")
+
+
+def test_alerts_carry_the_weekly_limit_and_stopped_measures_only_if_they_differ_from_the_defaults() -> None:
+    policy = Policy(contacts=Contacts(per_week=3), benefit=Benefit(stopped=("price.vip",)))
+    assert Settings().with_policy(policy).contact_rules == ContactRules(per_week=3, stopped=("price.vip",))
+    assert Settings().with_policy(Policy(contacts=Contacts(rest_after_opt_out=1))).contact_rules is None

@@ -120,6 +120,44 @@ def test_the_contact_hours_are_in_every_message_if_the_policy_sets_them(language
     assert says[:14] not in COMPOSER.alert(changed(urgent=urgent), language, 4_096).plain
 
 
+STOPPED = {"en": "stopped by the contact policy", "zh": "已被触达策略停用"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("stop", ["forgot_shop", "forgot_shop.one_time"])
+def test_a_stopped_measure_is_not_proposed(language: str, stop: str) -> None:
+    playbook = load_playbook()
+    harmful, other = (playbook.measure(cause, "one_time").steps[0].text(language) for cause in ("forgot_shop", "price"))
+    next_cause = changed(contact_rules=ContactRules(stopped=(stop,)))
+    none_left = changed(contact_rules=ContactRules(stopped=(stop, "price")))
+    other_segment = changed(contact_rules=ContactRules(stopped=("forgot_shop.vip",)))
+
+    def alone(alert: AlertOpened) -> str:
+        return COMPOSER.alert(alert, language, 4_096).plain
+
+    def in_digest(alert: AlertOpened) -> str:
+        return COMPOSER.digest([alert], language, 4_096)[0][0].plain
+
+    for text_of in (alone, in_digest):
+        assert harmful in text_of(ALERT)
+        assert harmful in text_of(other_segment)
+        assert harmful not in text_of(next_cause)
+        assert other in text_of(next_cause)
+        assert STOPPED[language] not in text_of(next_cause)
+        assert not [one for one in (harmful, other) if one in text_of(none_left)]
+        assert STOPPED[language] in text_of(none_left)
+
+
+def test_an_urgent_case_has_no_stopped_measure_either() -> None:
+    urgent = changed(urgent=True, contact_rules=ContactRules(stopped=("unresolved_complaint",)))
+    assert STOPPED["en"] in COMPOSER.alert(urgent, "en", 4_096).plain
+
+
+@pytest.mark.parametrize(("language", "says"), [("en", "at most 3 care contacts"), ("zh", "每周最多 3 次")])
+def test_the_weekly_limit_is_that_of_the_policy(language: str, says: str) -> None:
+    assert says in COMPOSER.alert(changed(contact_rules=ContactRules(per_week=3)), language, 4_096).plain
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("cause", CAUSES)
 @pytest.mark.parametrize("segments", [(), *((one,) for one in SEGMENTS), ("complaining", "vip")], ids="+".join)
