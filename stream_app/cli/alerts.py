@@ -86,6 +86,8 @@ def list_alerts(
         rows = [_row(one, ZoneInfo(settings.shop.zone), words) for one in shown]
         columns = {words.text(f"alerts.{name}"): cells for name, cells in _COLUMNS.items()}
         show_table(console, words.text("alerts.title"), columns, rows)
+        for hours in sorted({one.note.contact_rules.hours for one in shown if one.note.contact_rules}):
+            console.print(Text(words.text("alerts.hours", hours=words.join(hours))), soft_wrap=True)
     elif not found:
         console.print(words.text("alerts.none"))
     if len(shown) < len(found):

@@ -103,6 +103,7 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
         shop_id=profile.shop.name,
         urgent=urgent,
         explanation=explainer.explain(profile),
+        contact_rules=shop.contact_rules,
     )
     if shop.plans_calls and probability is not None:
         as_alert = msgspec.structs.replace(as_alert, **await _prospects(stores, shop, profile, probability, as_alert))
@@ -231,10 +232,11 @@ def _alert(one: OpenAlert, zone: ZoneInfo, say: Callable[..., str]) -> str:
 
 def _measure(view: AlertView, words: Translator, say: Callable[..., str]) -> list[str]:
     if not view.steps:
-        return []
+        return [say("stopped")] if view.stopped else []
     lines = [f"{number}. {step}" for number, step in enumerate(view.steps, 1)]
     by = say("by", channel=words.text(f"contact_channels.{view.channel}"))
-    return [by, *lines, *(say("never", text=text) for text in view.never)]
+    hours = [say("hours", hours=view.contact_hours)] if view.contact_hours else []
+    return [by, *hours, *lines, *(say("never", text=text) for text in view.never)]
 
 
 def _lines(label: str, values: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from stream_app.config.fields import ContradictionError, Section, ShopSpan
 from stream_app.config.yaml_model import Sections, problem_at, read_model
 from stream_app.config.yaml_nodes import Lines, YamlProblemError
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
+from stream_app.core.policy.contact_hours import contact_minutes
 from stream_app.core.policy.policy import CHANNELS, MAX_PER_WEEK, PHONE, Policy, Quota
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.units import DAY_US
@@ -24,7 +25,6 @@ from stream_app.errors import BadPolicy
 
 _SEE: Final = "See docs/how-to/policy.md."
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-_DAY_MINUTES: Final = 24 * 60
 _MAX_ENTRIES: Final = 1_000
 _CAUSES: Final = (*CAUSES, FAMILY)
 
@@ -85,18 +85,6 @@ def _holdout_share(share: float) -> float:
     return share
 
 
-def minutes_of(hours: str) -> set[int]:
-    """Return the minutes of the day in a period that may span midnight; an empty text has none.
-
-    >>> sorted(minutes_of("23:59-00:02"))
-    [0, 1, 1439]
-    """
-    if not hours:
-        return set()
-    begin, end = (60 * int(text[:2]) + int(text[3:]) for text in hours.split("-"))
-    return {minute % _DAY_MINUTES for minute in range(begin, end + _DAY_MINUTES * (end < begin))}
-
-
 _Quota = Annotated[Quota, BeforeValidator(_quota)]
 _Share = Annotated[float, BeforeValidator(_share)]
 _Hours = Annotated[str, AfterValidator(_hours)]
@@ -140,7 +128,7 @@ class ContactsSection(Section):
 
     @model_validator(mode="after")
     def _some_hours_left(self) -> Self:
-        if self.working_hours and minutes_of(self.working_hours) <= minutes_of(self.quiet_hours):
+        if not contact_minutes(self.working_hours, self.quiet_hours):
             raise ContradictionError(("quiet_hours",), "cover all working_hours", "Leave time for calls.")
         return self
 
@@ -227,14 +215,6 @@ class PolicyFile(Section):
             return values
         # A section whose values are all commented out is as good as none.
         return {name: one for name, one in values.items() if one is not None or name not in cls.model_fields}
-
-    @model_validator(mode="after")
-    def _measurable(self) -> Self:
-        limits = self.capacity
-        if self.holdout is not None and self.holdout.share and (limits.one_time, limits.repeat) != (None, None):
-            remedy = "Remove capacity.one_time and capacity.repeat, or the holdout."
-            raise ContradictionError(("holdout",), "cannot be combined with quotas", remedy)
-        return self
 
 
 _SECTIONS: Final[Sections] = {

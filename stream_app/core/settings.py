@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT, problem_of
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.policy.campaign import Campaign
+from stream_app.core.policy.contact_hours import contact_hours
 from stream_app.core.policy.policy import Policy
 from stream_app.core.state.vector import MAX_LATENESS_DAYS
 from stream_app.core.units import DAY_US, EPOCH, SECOND_US, from_micros, micros
@@ -109,8 +111,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("capacity", "leaves no calls beside the policy's reserve", "Use more calls, or a smaller reserve.")
         if self.holdout.share and not self.plans_calls:
             refuse("holdout", "needs planned calls", "Set rank_by to worth or reach.")
-        if self.holdout.share and self.policy.capacity.has_quotas:
-            refuse("holdout", "cannot be combined with quotas", "Remove one_time and repeat from the policy.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
@@ -162,6 +162,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def one_case_per_complaint(self) -> bool:
         """Whether all missed targets of a complaint belong to one urgent case, instead of a case for each target."""
         return self.plans_calls
+
+    @cached_property
+    def contact_rules(self) -> ContactRules | None:
+        """What staff must know of the policy, as sent with alerts; None if all of it is as by default."""
+        contacts = self.policy.contacts
+        hours = contact_hours(contacts.working_hours, contacts.quiet_hours)
+        stopped = self.policy.benefit.stopped
+        rules = ContactRules(hours, self.zone if hours else "", contacts.per_week, stopped)
+        return None if rules == ContactRules() else rules
 
     @cached_property
     def clock(self) -> ZoneInfo:

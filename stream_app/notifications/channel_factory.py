@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from stream_app.core.delivery.quiet_hours import QuietHours
 from stream_app.core.delivery.retry import Limit, Retries
 from stream_app.core.delivery.routing import Policy, Route
+from stream_app.core.policy.contact_hours import minutes_of
 from stream_app.core.units import MINUTE_US
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_file import Channels
@@ -48,6 +50,19 @@ def make_route(name: str, channel: ChannelSettings, zone: ZoneInfo) -> Route:
         language=channel.language,
         max_bytes=kind.max_bytes,
     )
+
+
+def silent_channels(file: ChannelsFile, hours: Sequence[str]) -> list[str]:
+    """Return the channels whose quiet hours contain all hours in which customers may be contacted.
+
+    Their messages arrive when it is too late, or too early, to contact a customer.
+
+    Args:
+        file: channel file.
+        hours: periods such as 09:00-18:00; empty: all.
+    """
+    minutes = set().union(*map(minutes_of, hours))
+    return [name for name, one in file.channels.items() if minutes and minutes <= minutes_of(one.quiet_hours or "")]
 
 
 def make_policy(file: ChannelsFile, zone: ZoneInfo) -> Policy:

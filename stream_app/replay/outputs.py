@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from stream_app.core.alerts.lifecycle import RETURNED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Ints
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.units import DAY_US, SECOND_US, from_micros
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
@@ -135,6 +137,7 @@ def _opening(alert: Alert) -> dict[str, Any]:
         **_details(candidate),
         **({"experiment": alert.experiment} if candidate.arm else {}),
         **({"policy": alert.policy} if alert.policy else {}),
+        **_contact_rules(alert.contact_rules),
     }
 
 
@@ -149,7 +152,12 @@ def _urgent(breach: SlaBreach) -> dict[str, Any]:
         "rank": 0,
         "urgent": True,
         **_details(candidate),
+        **_contact_rules(breach.contact_rules),
     }
+
+
+def _contact_rules(rules: ContactRules | None) -> dict[str, Any]:
+    return {"contact_rules": msgspec.to_builtins(rules)} if rules else {}
 
 
 def _details(candidate: AlertCandidate) -> dict[str, Any]:

@@ -124,8 +124,8 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     if outcome.measured is not None:
         write_uplift(outcome, outcome.measured, results.log.last_at, request.out)
     watcher.writing(CALL_LIST)
-    zone = request.settings.clock
-    write_call_list(results.next_list, request.out / CALL_LIST, request.lang, results.log.last_at, zone)
+    stopped, zone = request.settings.policy.benefit.stopped, request.settings.clock
+    write_call_list(results.next_list, request.out / CALL_LIST, request.lang, results.log.last_at, zone, stopped)
     watcher.writing("metrics.json")
     figures = metrics(results)
     text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
@@ -206,6 +206,7 @@ def shown_settings(request: Request) -> dict[str, object]:
     return {
         **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
         "policy": settings.policy.version,
+        **({"stopped_measures": stopped} if (stopped := list(settings.policy.benefit.stopped)) else {}),
         **{name: value / DAY_US for name, value in in_days.items()},
         "excluded": sorted(settings.excluded),
         "format": request.form.name,

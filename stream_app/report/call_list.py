@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import xlsxwriter
 
 from stream_app.core.alerts.lifecycle import AlertCandidate
+from stream_app.core.messages.contact_rules import is_stopped
 from stream_app.core.units import from_micros
 from stream_app.i18n import Translator
 from stream_app.notifications.playbook.playbook import load_playbook
@@ -33,7 +34,14 @@ COLUMNS: Final[dict[str, tuple[int, str]]] = {
 Value = str | float | None
 
 
-def write_call_list(calls: Sequence[AlertCandidate], path: Path, lang: str, at: int, zone: ZoneInfo) -> None:
+def write_call_list(
+    calls: Sequence[AlertCandidate],
+    path: Path,
+    lang: str,
+    at: int,
+    zone: ZoneInfo,
+    stopped: Collection[str] = (),
+) -> None:
     """Write the calls as an Excel file. Equal arguments give equal bytes.
 
     Args:
@@ -42,6 +50,7 @@ def write_call_list(calls: Sequence[AlertCandidate], path: Path, lang: str, at: 
         lang: en or zh.
         at: time of the data, microseconds; it becomes the file's creation time.
         zone: of the shop, for days.
+        stopped: measures that the policy has stopped.
     """
     translator = Translator(lang, "report")
     with xlsxwriter.Workbook(str(path)) as book:
@@ -53,7 +62,7 @@ def write_call_list(calls: Sequence[AlertCandidate], path: Path, lang: str, at: 
             sheet.set_column(place, place, width, style)
             sheet.write_string(0, place, translator.text(f"list.col_{name}"), head)
         for row, call in enumerate(calls, start=1):
-            for place, value in enumerate(cells(call, row, translator, zone)):
+            for place, value in enumerate(cells(call, row, translator, zone, stopped)):
                 if isinstance(value, str):
                     sheet.write_string(row, place, value)  # never a formula, whatever a customer is called
                 elif value is not None:
@@ -62,7 +71,9 @@ def write_call_list(calls: Sequence[AlertCandidate], path: Path, lang: str, at: 
         sheet.autofilter(0, 0, max(len(calls), 1), len(COLUMNS) - 1)
 
 
-def cells(call: AlertCandidate, rank: int, translator: Translator, zone: ZoneInfo) -> list[Value]:
+def cells(
+    call: AlertCandidate, rank: int, translator: Translator, zone: ZoneInfo, stopped: Collection[str]
+) -> list[Value]:
     """Return the values of one row, in the order of COLUMNS; None: unknown."""
     explanation = call.explanation
     return [
@@ -77,12 +88,14 @@ def cells(call: AlertCandidate, rank: int, translator: Translator, zone: ZoneInf
         translator.segment(explanation.segment),
         translator.join(f"{translator.cause(c.key)} {translator.percent(c.probability)}" for c in explanation.causes),
         "; ".join(translator.evidence(one.rule, one.numbers) for one in explanation.evidence),
-        measure_text(explanation.causes[0].key, explanation.segment, translator) if explanation.causes else "",
+        measure_text(explanation.causes[0].key, explanation.segment, translator, stopped) if explanation.causes else "",
     ]
 
 
-def measure_text(cause: str, segment: str, translator: Translator) -> str:
+def measure_text(cause: str, segment: str, translator: Translator, stopped: Collection[str] = ()) -> str:
     """Return the shipped playbook's first step for a cause and a segment; empty if it has none."""
+    if is_stopped(stopped, cause, (segment,)):
+        return translator.text("list.stopped")
     try:
         steps = load_playbook().measure(cause, segment).steps
     except KeyError:

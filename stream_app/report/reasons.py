@@ -39,6 +39,12 @@ def reason_lead(m: Figures, translator: Translator) -> str:
     return translator.sentence_gap.join([*lead, translator.text("why.lead_note")])
 
 
+def stopped_measures(m: Figures) -> list[str]:
+    """Return the measures that the policy has stopped."""
+    found: list[str] = m["settings"].get("stopped_measures", [])
+    return found
+
+
 def per_month(m: Figures, total: float) -> float:
     """Return an amount or a number of customers per month of the time in which the silences were lost."""
     return total / float(m["calls"]["months"] or 1.0)
@@ -60,7 +66,7 @@ def reason_table(m: Figures, translator: Translator) -> Table:
                 *([worth] if known else []),
                 *(group_text(m, row[group], translator) for group in ("one_time", "repeat")),
                 evidence_text(row, translator),
-                measure_text(row["cause"], row["segment"] or "", translator) or translator.dash,
+                measure_text(row["cause"], row["segment"] or "", translator, stopped_measures(m)) or translator.dash,
             ]
         )
     if rest := other_row(m, translator):
@@ -121,7 +127,7 @@ def sample(m: Figures, one: Figures, translator: Translator) -> Sample:
         facts=facts(m, one, translator),
         causes=translator.join(listed) or translator.dash,
         evidence="; ".join(evidence) if translator.lang == "en" else "；".join(evidence),
-        measure=measure_text(causes[0]["cause"], one["segment"], translator) if causes else "",
+        measure=measure_text(causes[0]["cause"], one["segment"], translator, stopped_measures(m)) if causes else "",
     )
 
 

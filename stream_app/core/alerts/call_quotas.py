@@ -12,14 +12,16 @@ called if and only if these needs of the groups together never exceed the capaci
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
+from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import days_until, planned, planned_with_holdout
-from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.alerts.call_plan import planned
+from stream_app.core.arrays import Ints
 from stream_app.core.policy.policy import Quota
 from stream_app.core.settings import Settings
 
@@ -63,74 +65,68 @@ def _calls(quota: Quota | None, capacity: int) -> int:
     return min(quota, capacity)
 
 
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """Customers who could be called, as columns of n rows.
+class QuotaJob(NamedTuple):
+    """A customer who could be called.
 
-    Args:
-        deadlines: latest time of a call, microseconds.
-        weights: of a call.
-        names: customer ids, which decide between equal weights.
-        one_time: whether a customer has ordered only once.
-        held_out: whether a customer is held out; see `call_plan.planned_with_holdout`.
+    Attributes:
+        days: number of days with calls until the deadline.
+        weight: of a call.
+        name: customer id, which decides between equal weights.
+        group: ONE_TIME or REPEAT.
     """
 
-    deadlines: Ints
-    weights: Floats
-    names: Sequence[str]
-    one_time: Bools
-    held_out: Sequence[bool]
+    days: int
+    weight: float
+    name: str
+    group: int
+
+    @property
+    def value(self) -> tuple[float, str]:
+        """Sort key: customers with higher ones are called first."""
+        return self.weight, self.name
+
+    @property
+    def urgency(self) -> tuple[int, float, str]:
+        """Sort key of the calls of a group: by deadline, then by falling weight."""
+        return self.days, -self.weight, self.name
 
 
-def plan_calls(settings: Settings, at: int, jobs: Jobs) -> tuple[list[int], dict[int, int]]:
-    """Return the rows of the customers to be called in order, and the places of those held out who would be called.
-
-    Args:
-        settings: of the shop.
-        at: time of the allocation, microseconds.
-        jobs: who could be called.
-    """
-    limits, days = DayLimits.of(settings), days_until(settings, at, jobs.deadlines)
-    weights = jobs.weights.tolist()
-    if not limits.has_quotas:
-        return planned_with_holdout((limits.capacity * days).tolist(), weights, jobs.names, jobs.held_out)
-    groups = np.where(jobs.one_time, ONE_TIME, REPEAT).tolist()
-    return planned_with_quotas(days.tolist(), weights, jobs.names, groups, limits), {}  # nobody is held out
+DatedJob = tuple[int, float, str, QuotaJob]  # latest day of a call, minus its weight, customer; sorts as calls are made
 
 
-def planned_with_quotas(
-    days: Sequence[int], weights: Sequence[float], names: Sequence[str], groups: Sequence[int], limits: DayLimits
-) -> list[int]:
+def planned_with_quotas(jobs: Sequence[QuotaJob], limits: DayLimits) -> list[QuotaJob]:
     """Return the customers to be called, in the order of their calls.
 
-    Args:
-        days: number of days with calls until each customer's deadline.
-        weights: of a call to each customer.
-        names: customer ids, which decide between equal weights.
-        groups: ONE_TIME or REPEAT.
-        limits: of a day.
-
-    >>> planned_with_quotas([1, 1, 1], [5.0, 9.0, 1.0], ["ann", "bob", "cy"], [0, 0, 1], DayLimits(2, (1, 2)))
-    [1, 2]
+    >>> jobs = [QuotaJob(1, 5.0, "ann", ONE_TIME), QuotaJob(1, 9.0, "bob", ONE_TIME), QuotaJob(1, 1.0, "cy", REPEAT)]
+    >>> [job.name for job in planned_with_quotas(jobs, DayLimits(2, (1, 2)))]
+    ['bob', 'cy']
     """
-    chosen = []
-    for group in (ONE_TIME, REPEAT):  # who is not in the plan of a group alone is not in the plan of both
-        rows = [row for row, one in enumerate(groups) if one == group]
-        calls = [limits.quotas[group] * days[row] for row in rows]
-        kept = planned(calls, [weights[row] for row in rows], [names[row] for row in rows])
-        chosen += [rows[place] for place in kept]
-    needs = _Needs(max(days, default=0), limits)
-    chosen.sort(key=lambda row: (weights[row], names[row]), reverse=True)
-    chosen = [row for row in chosen if needs.add(groups[row], days[row])]
-    chosen.sort(key=lambda row: (days[row], -weights[row], names[row]))
-    latest: dict[int, int] = {}
-    for group in (ONE_TIME, REPEAT):
-        rows = [row for row in chosen if groups[row] == group]
-        latest |= zip(rows, _latest_days([days[row] for row in rows], limits.quotas[group]), strict=True)
-    return sorted(chosen, key=lambda row: (latest[row], -weights[row], names[row]))
+    likely: list[QuotaJob] = []
+    for group, quota in enumerate(limits.quotas):  # who is not in the plan of a group alone is not in the plan of both
+        some = [job for job in jobs if job.group == group]
+        kept = planned([quota * job.days for job in some], [job.weight for job in some], [job.name for job in some])
+        likely += [some[place] for place in kept]
+    needs = Needs(max((job.days for job in jobs), default=0), limits)
+    likely.sort(key=lambda job: job.value, reverse=True)
+    return in_order([job for job in likely if needs.add(job.group, job.days)], limits)
 
 
-class _Needs:
+def in_order(plan: Sequence[QuotaJob], limits: DayLimits) -> list[QuotaJob]:
+    """Return planned customers in the order of their calls: by the latest possible day of each."""
+    ordered: list[DatedJob] = []
+    for group, quota in enumerate(limits.quotas):
+        some = sorted((job for job in plan if job.group == group), key=lambda job: job.urgency)
+        ordered += with_latest_days(some, quota)
+    return [job for *_, job in sorted(ordered)]
+
+
+def with_latest_days(jobs: Sequence[QuotaJob], quota: int) -> list[DatedJob]:
+    """Return the planned customers of a group with the latest day of each, given their jobs by rising urgency."""
+    latest = _latest_days([job.days for job in jobs], quota)
+    return [(day, -job.weight, job.name, job) for day, job in zip(latest, jobs, strict=True)]
+
+
+class Needs:
     """Calls that the chosen customers of each group need by each day.
 
     Args:
@@ -146,14 +142,43 @@ class _Needs:
 
     def add(self, group: int, day: int) -> bool:
         """Add a customer with a deadline. Return False, and change nothing, if not all could be called any more."""
-        counts = self._counts[group].copy()
-        counts[day:] += 1
-        allowed = self._limits.quotas[group] * self._days
-        needs = np.maximum.accumulate((counts - allowed)[::-1])[::-1] + allowed
-        if (needs + self._needs[1 - group] > self._limits.capacity * self._days).any():
+        counts = self._counts_with(group, day)
+        needs = self._needs_of(group, counts)
+        if not self._are_possible(needs + self._needs[1 - group]):
             return False
         self._counts[group], self._needs[group] = counts, needs
         return True
+
+    def could_add(self, group: int, day: int) -> bool:
+        """Return whether all could be called if a customer with a deadline were added."""
+        return self._are_possible(self._needs_of(group, self._counts_with(group, day)) + self._needs[1 - group])
+
+    def latest_to_remove(self, group: int, day: int) -> list[int]:
+        """Return by when the deadline of a customer of each group is whose removal makes room for another; 0: never.
+
+        Args:
+            group: of the other customer, who could not be added.
+            day: their deadline.
+        """
+        with_other = self._counts_with(group, day)
+
+        def is_too_late(removed: int, until: int) -> bool:
+            counts = [with_other if one == group else self._counts[one] for one in (ONE_TIME, REPEAT)]
+            counts[removed] = counts[removed] - (self._days >= until)
+            return not self._are_possible(self._needs_of(ONE_TIME, counts[0]) + self._needs_of(REPEAT, counts[1]))
+
+        days = range(1, len(self._days))
+        return [bisect_left(days, True, key=lambda until: is_too_late(one, until)) for one in (ONE_TIME, REPEAT)]
+
+    def _counts_with(self, group: int, day: int) -> Ints:
+        return self._counts[group] + (self._days >= day)
+
+    def _needs_of(self, group: int, counts: Ints) -> Ints:
+        allowed = self._limits.quotas[group] * self._days
+        return np.maximum.accumulate((counts - allowed)[::-1])[::-1] + allowed
+
+    def _are_possible(self, needs: Ints) -> bool:
+        return not (needs > self._limits.capacity * self._days).any()
 
 
 def _latest_days(days: Sequence[int], quota: int) -> list[int]:

@@ -17,9 +17,11 @@ from typing import Final
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, Jobs, calls_today, plan_calls
+from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, calls_today
+from stream_app.core.alerts.planner import Jobs, plan_calls
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.settings import Settings
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
@@ -74,6 +76,7 @@ class Alert:
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
     policy: str = ""  # version of the policy; only if calls are planned, and not stored
     experiment: str = ""  # name of the holdout experiment in which the customer was drawn; not stored
+    contact_rules: ContactRules | None = None  # of the policy when the alert opened; not stored
 
     @property
     def is_held_out(self) -> bool:
@@ -98,6 +101,7 @@ class Alert:
         """
         return replace(
             self,
+            contact_rules=None,
             cause=self.likeliest_cause,
             segment=self.opening_segment,
             policy="",
@@ -173,7 +177,7 @@ def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[
         )
         for rank, low, one in ranked
     ]
-    return alerts, put_off
+    return [replace(one, contact_rules=settings.contact_rules) for one in alerts], put_off
 
 
 def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) -> list[AlertCandidate]:

@@ -9,6 +9,7 @@ import msgspec
 
 from stream_app.core.alerts.lifecycle import AlertCandidate, alert_id
 from stream_app.core.causes.explanation import Evidence
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.complaints import ComplaintCase, has_cases, keys_of, steps_of
@@ -46,6 +47,7 @@ class SlaBreach:
     expires_at: int  # microseconds
     candidate: AlertCandidate  # as of the deadline; the probability is 0 for customers without an order
     case: CaseKey
+    contact_rules: ContactRules | None = None  # of the policy
 
     @property
     def is_case(self) -> bool:
@@ -132,7 +134,7 @@ def breach_of(candidate: AlertCandidate, kind: str, settings: Settings) -> SlaBr
     explained = msgspec.structs.replace(candidate.explanation, evidence=(first, *candidate.explanation.evidence))
     expires_at = candidate.at + settings.alert_lifetime
     case = case_of((candidate.at, kind), settings)
-    return SlaBreach(kind, expires_at, replace(candidate, explanation=explained), case)
+    return SlaBreach(kind, expires_at, replace(candidate, explanation=explained), case, settings.contact_rules)
 
 
 def is_announced(target: Target, shop: KnownShop) -> bool:

@@ -17,6 +17,7 @@ from stream_app.core.alerts.sla import SlaBreach, UrgentCase
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.explanation import Explanation, Number, Probability, sendable, sendable_or_none
 from stream_app.core.events.schema import DEFAULT_SHOP, Id, Instant
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.messages.schema import AlertAction, AlertStep
 from stream_app.core.units import from_micros, micros
 
@@ -58,6 +59,7 @@ class AlertNote(msgspec.Struct, frozen=True, omit_defaults=True):
     shop_id: Id = DEFAULT_SHOP
     explanation: Explanation = Explanation()
     urgent: bool = False  # a complaint has missed its service target
+    contact_rules: ContactRules | None = None
 
 
 class WorkNote(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,18 +120,25 @@ def staff_name(staff: str | None) -> str:
 
 def notes_of(alert: Alert) -> dict[str, bytes]:
     """Return the notes to store for an alert that has just opened."""
-    note = _note(alert.alert_id, alert.candidate, alert.opened_at, alert.expires_at, rank=alert.rank)
+    note = _note(alert.alert_id, alert.candidate, alert.opened_at, alert.expires_at, alert.contact_rules, alert.rank)
     return {alert.alert_id: msgspec.json.encode(note)} | work_notes_of(alert)
 
 
 def breach_notes_of(breach: SlaBreach) -> dict[str, bytes]:
     """Return the notes to store for an urgent case that has just opened."""
-    note = _note(breach.alert_id, breach.candidate, breach.candidate.at, breach.expires_at, urgent=True)
+    at = breach.candidate.at
+    note = _note(breach.alert_id, breach.candidate, at, breach.expires_at, breach.contact_rules, urgent=True)
     return {breach.alert_id: msgspec.json.encode(note)}
 
 
 def _note(
-    alert_key: str, candidate: AlertCandidate, opened_at: int, expires_at: int, rank: int = 0, urgent: bool = False
+    alert_key: str,
+    candidate: AlertCandidate,
+    opened_at: int,
+    expires_at: int,
+    contact_rules: ContactRules | None,
+    rank: int = 0,
+    urgent: bool = False,
 ) -> AlertNote:
     return AlertNote(
         alert_id=alert_key,
@@ -144,6 +153,7 @@ def _note(
         shop_id=candidate.shop_id,
         explanation=candidate.explanation,
         urgent=urgent,
+        contact_rules=contact_rules,
     )
 
 

@@ -15,6 +15,7 @@ from stream_app.core.events.schema import (
     Name,
     refuse,
 )
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.messages.schema import Version
 from stream_app.core.units import EPOCH, micros
 
@@ -34,6 +35,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         next_order_to: its end; missing if it is open, because the customer may well not return.
         experiment: name of the holdout experiment in which the customer was drawn to be called; empty: none.
         policy: version of the contact policy, if calls are planned.
+        contact_rules: rules of the contact policy for the staff, if it has any.
     """
 
     alert_id: Id
@@ -57,6 +59,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     next_order_to: Instant | None = None
     experiment: Name = ""
     policy: Key = ""
+    contact_rules: ContactRules | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for times outside 1970 to 2200."""

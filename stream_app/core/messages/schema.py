@@ -25,6 +25,7 @@ from stream_app.core.events.schema import (
     refuse_blank,
     rejecting,
 )
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.messages.outgoing import SequenceNumber
 from stream_app.core.units import DAY_US, micros
 
@@ -82,7 +83,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     next_order_to: Micros = 0
 
 
-class AlertOpening(msgspec.Struct, frozen=True):
+class AlertOpening(msgspec.Struct, frozen=True, omit_defaults=True):
     """Wire form of an alert opened by the allocator; see lifecycle.Alert."""
 
     alert_id: Id
@@ -91,6 +92,7 @@ class AlertOpening(msgspec.Struct, frozen=True):
     rank: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
     bar: Probability
     candidate: CandidateRecord = msgspec.field(name="nominee")
+    contact_rules: ContactRules | None = None
 
 
 class AlertAction(OpenEnum):

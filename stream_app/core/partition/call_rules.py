@@ -12,6 +12,7 @@ from stream_app.core.alerts.contact_history import CONTACT_LIMIT, COOLDOWN, OPT_
 from stream_app.core.arrays import Bools, Floats
 from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
+from stream_app.core.messages.contact_rules import is_stopped
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.settings import Settings
 from stream_app.core.state.vector import LAST_ORDER
@@ -73,9 +74,9 @@ class CallRules:
         """Return STOPPED if the measure for the likeliest cause is stopped, and the expected factor of the causes."""
         benefit = self._settings.policy.benefit
         found = self._explainer.explain(self._explainer.profile(customer, at))
-        is_stopped = bool(found.causes) and benefit.is_stopped(found.causes[0].key, found.segment)
+        stopped = bool(found.causes) and is_stopped(benefit.stopped, found.causes[0].key, found.segments)
         factor = 1.0 + sum(one.probability * (benefit.by_cause.get(one.key, 1.0) - 1.0) for one in found.causes)
-        return STOPPED if is_stopped else "", factor
+        return STOPPED if stopped else "", factor
 
 
 def _obstacle(customer: Customer, at: int, settings: Settings) -> str:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.alerts.call_plan import call_weight
-from stream_app.core.alerts.call_quotas import Jobs, plan_calls
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
+from stream_app.core.alerts.planner import Jobs, plan_calls
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix

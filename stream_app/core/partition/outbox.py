@@ -173,7 +173,8 @@ def _alert_record(partition: int, customer: str, message: AlertMessage) -> Outgo
 
 def urgent_alert(breach: SlaBreach) -> AlertOpened:
     """Return the alert message for a missed service target."""
-    return _opened(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
+    opened = _opened(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
+    return msgspec.structs.replace(opened, contact_rules=breach.contact_rules)
 
 
 def _opened(
@@ -230,7 +231,15 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
         action=AlertAction.OPENED,
         sequence=sequence,
         shop_id=candidate.shop_id,
-        opening=AlertOpening(alert.alert_id, alert.opened_at, alert.expires_at, alert.rank, alert.bar, candidate),
+        opening=AlertOpening(
+            alert.alert_id,
+            alert.opened_at,
+            alert.expires_at,
+            alert.rank,
+            alert.bar,
+            candidate,
+            alert.contact_rules,
+        ),
     )
     return [
         _alert_record(partition, customer, _announcement(alert)),
@@ -240,6 +249,7 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
 
 def _announcement(alert: Alert) -> AlertMessage:
     opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
+    opened = msgspec.structs.replace(opened, contact_rules=alert.contact_rules)
     if not alert.is_held_out:
         return msgspec.structs.replace(opened, experiment=alert.experiment)
     return AlertHeldOut(
@@ -288,9 +298,15 @@ def candidate_of(record: CandidateRecord, moment: int) -> AlertCandidate:
 
 def alert_of(opening: AlertOpening, customer: str) -> Alert:
     """Convert an alert from its wire form."""
-    candidate = candidate_of(opening.candidate, opening.opened_at)
     return Alert(
-        opening.alert_id, customer, opening.opened_at, opening.expires_at, opening.rank, opening.bar, candidate
+        opening.alert_id,
+        customer,
+        opening.opened_at,
+        opening.expires_at,
+        opening.rank,
+        opening.bar,
+        candidate_of(opening.candidate, opening.opened_at),
+        contact_rules=opening.contact_rules,
     )
 
 

@@ -42,11 +42,6 @@ class Capacity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one_time: Quota | None = None
     repeat: Quota | None = None
 
-    @property
-    def has_quotas(self) -> bool:
-        """Whether the calls to a group are limited."""
-        return self.one_time is not None or self.repeat is not None
-
 
 class Cases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cases: alerts, and complaints past their service target.
@@ -137,10 +132,6 @@ class Benefit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             factors: of the chance to help.
         """
         return value * self.months * np.minimum(self.chance * factors, 1.0) >= self.cost
-
-    def is_stopped(self, cause: str, segment: str) -> bool:
-        """Return whether the measure for a cause and a segment is stopped."""
-        return cause in self.stopped or f"{cause}.{segment}" in self.stopped
 
 
 class Currency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

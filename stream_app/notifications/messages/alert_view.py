@@ -14,6 +14,7 @@ from stream_app.core.alerts.sla import LOW_REVIEW
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.messages.contact_rules import ContactRules, is_stopped
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.i18n import Translator
@@ -63,6 +64,9 @@ class AlertView:
     horizon_days: int
     next_order_from: str  # first day of the interval of the next order; empty if calls are not planned
     next_order_to: str  # its last day; empty if it is open
+    stopped: bool  # whether the policy has stopped a measure for one of the causes
+    contacts_a_week: int  # maximum number of contacts with the customer
+    contact_hours: str  # when to contact the customer, in the shop's time zone; empty if the policy sets no hours
 
 
 class Views:
@@ -83,7 +87,8 @@ class Views:
     def view(self, alert: AlertOpened, language: str) -> AlertView:
         """Return the view of an alert. Invalid keys are omitted."""
         translator = _translator(language)
-        measure, gap = self._measure(alert), alert.usual_gap_days
+        rules = alert.contact_rules or ContactRules()
+        measure, gap = self._measure(alert, rules), alert.usual_gap_days
         channel, expected = Channel.NONE, alert.expected_value or 0.0
         if measure is not None:
             channel = self._playbook.channel(measure, alert.monthly_worth, urgent=alert.urgent)
@@ -110,15 +115,19 @@ class Views:
             horizon_days=self._horizon_days,
             next_order_from=self._day(alert.next_order_from),
             next_order_to=self._day(alert.next_order_to),
+            stopped=any(_is_stopped(key, alert, rules) for key in _keys(alert)),
+            contacts_a_week=rules.per_week,
+            contact_hours=translator.join(rules.hours),
         )
 
     def _day(self, at: datetime | None) -> str:
         return "" if at is None else f"{at.astimezone(self._zone):%Y-%m-%d}"
 
-    def _measure(self, alert: AlertOpened) -> Measure | None:
-        """Return the measure for the likeliest cause in the playbook; urgent alerts always use `URGENT_CAUSE`."""
-        keys = [URGENT_CAUSE] if alert.urgent else [cause.key for cause in alert.explanation.causes]
-        for key in keys:
+    def _measure(self, alert: AlertOpened, rules: ContactRules) -> Measure | None:
+        """Return the measure for the likeliest cause in the playbook, without measures that the policy has stopped."""
+        for key in _keys(alert):
+            if _is_stopped(key, alert, rules):
+                continue
             try:
                 return self._playbook.measure(key, *alert.explanation.segments)
             except KeyError:
@@ -132,6 +141,15 @@ class Views:
             if cause.key == HARASSED and cause.probability >= _HARASSED_FROM:
                 texts = [*self._playbook.measure(HARASSED, *alert.explanation.segments).never, *texts]
         return tuple(dict.fromkeys(text.text(language) for text in (*texts, *self._playbook.never)))
+
+
+def _keys(alert: AlertOpened) -> list[str]:
+    """Return the causes whose measures may be taken, likeliest first; urgent alerts always use `URGENT_CAUSE`."""
+    return [URGENT_CAUSE] if alert.urgent else [cause.key for cause in alert.explanation.causes]
+
+
+def _is_stopped(cause: str, alert: AlertOpened, rules: ContactRules) -> bool:
+    return is_stopped(rules.stopped, cause, alert.explanation.segments)
 
 
 def _causes(alert: AlertOpened, translator: Translator) -> tuple[CauseView, ...]:

@@ -52,7 +52,6 @@ class PlaybookComposer:
     ) -> None:
         self._views = Views(playbook, zone, currency, horizon)
         self._templates = Templates(templates)
-        self._contacts = playbook.limits.contacts_a_week
         for language in LANGUAGES:  # finds errors at startup
             self.alert(_TRIAL, language, 4_096)
             self.digest([_TRIAL, _TRIAL], language, 4_096)
@@ -99,7 +98,7 @@ class PlaybookComposer:
         values: dict[str, Any] = {
             "alert": view,
             "budget": budget,
-            "contacts_a_week": self._contacts,
+            "contacts_a_week": view.contacts_a_week,
             "strong": _strong if form == MARKDOWN else _plain,
         }
         text = self._templates.render(language, template, values)

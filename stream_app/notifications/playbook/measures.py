@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from stream_app.config.fields import ContradictionError, Section
 from stream_app.core.causes.catalogue import CAUSES as KNOWN, FAMILY
@@ -96,21 +96,23 @@ _EMPTY: Final = Part()
 _T = TypeVar("_T")
 
 
-def _whole(number: object) -> object:
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
 class Limits(Section):
     """Limits for all causes.
 
     Attributes:
-        contacts_a_week: maximum number of care contacts per customer and week.
         phone_from: minimum monthly revenue, in the shop's currency, for calling a customer. Service calls are always
             allowed.
     """
 
-    contacts_a_week: Annotated[int, Field(strict=True, ge=1, le=7), BeforeValidator(_whole)] = 1
     phone_from: Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)] = 200.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_playbook(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "contacts_a_week" in values:
+            remedy = "Set contacts.per_week in the policy file instead; docs/how-to/policy.md explains it."
+            raise ContradictionError(("contacts_a_week",), "is now a rule of the contact policy", remedy)
+        return values
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from stream_app.core.messages.decoding import read_internal
 from stream_app.core.stall import Progress
 from stream_app.core.units import SECOND_US
 from stream_app.metrics.notifier import DeliveryMetrics
-from stream_app.notifications.channel_factory import make_channels, make_policy, make_route
+from stream_app.notifications.channel_factory import make_channels, make_policy, make_route, silent_channels
 from stream_app.notifications.channel_file import read_channels
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
@@ -58,7 +58,11 @@ class NotifierService(SingletonService):
         channels = read_channels(config.delivery.config)
         self._file = channels.file
         self._receivers = make_channels(channels)
-        zone = config.shop.settings().clock
+        shop = config.shop.settings()
+        zone = shop.clock
+        for name in silent_channels(self._file, shop.contact_rules.hours if shop.contact_rules else ()):
+            remedy = "Change the channel's quiet_hours, or quiet_hours and working_hours of the policy."
+            _log.warning("A channel is quiet in all contact hours", extra={"channel": name, "remedy": remedy})
         routes = [make_route(name, one, zone) for name, one in self._file.channels.items()]
         self.scheduler = DeliveryScheduler(routes, make_policy(self._file, zone), MessageWriter(make_composer(config)))
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)

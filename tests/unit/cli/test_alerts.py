@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from stream_app.cli import alerts as shown, app
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.messages.schema import AlertStep
 from stream_app.core.units import EPOCH
 from stream_app.i18n import Translator
@@ -77,6 +78,18 @@ def test_json_lists_all_alerts_with_full_ids(monkeypatch: pytest.MonkeyPatch) ->
     assert [one["alert_id"] for one in found] == ["al_abcdef01", "al_rests"]
     assert {one["customer_id"] for one in found} == {"王小明13812345678"}
     assert json.loads(commands.run("show", "al_abc").stdout) == found[0]
+
+
+def test_the_list_and_json_have_the_contact_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = ContactRules(("09:00-12:00", "14:00-18:00"), "Asia/Shanghai")
+    told = OpenAlert(0, msgspec.structs.replace(alert().note, contact_rules=rules), WorkNote())
+    commands = Commands(monkeypatch, told, alert("al_abcdef02"))
+    assert commands.run("list").stdout.endswith("\nContact hours: 09:00-12:00, 14:00-18:00\n")
+    assert commands.run("list", "--lang", "zh").stdout.endswith("\n联系时段：09:00-12:00、14:00-18:00\n")
+    assert json.loads(commands.run("show", "al_abcdef01").stdout)["contact_rules"] == json.loads(
+        msgspec.json.encode(rules)
+    )
+    assert "Contact hours" not in Commands(monkeypatch, alert()).run("list").stdout
 
 
 def test_without_alerts_the_list_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

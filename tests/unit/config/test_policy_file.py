@@ -128,7 +128,6 @@ def test_the_example_contains_the_defaults_and_names_every_rule(tmp_path: Path, 
             "before",
         ),
         ("holdout:\n  share: 100%\n", 2, "holdout.share", "less than 1"),
-        ("holdout:\n  share: 20%\ncapacity:\n  repeat: 3\n", 1, "holdout", "cannot be combined with quotas"),
     ],
 )
 def test_whatever_is_wrong_is_refused_with_line_field_and_remedy(
@@ -148,12 +147,10 @@ def test_a_holdout_is_read(tmp_path: Path) -> None:
     assert all(getattr(found, name) != getattr(Holdout(), name) for name in Holdout.__struct_fields__)
 
 
-def test_a_holdout_of_the_policy_is_in_force_and_cannot_be_combined_with_quotas() -> None:
+def test_a_holdout_of_the_policy_is_in_force() -> None:
     planned, holdout = Settings(rank_by="worth"), Holdout(0.2, "autumn")
     assert planned.with_policy(Policy(holdout=holdout)).holdout == holdout
     assert msgspec.structs.replace(planned, holdout=holdout).with_policy(Policy()).holdout == holdout
-    with pytest.raises(ContradictorySettings, match="quotas"):
-        planned.with_policy(Policy(capacity=Capacity(one_time=0.5), holdout=holdout))
 
 
 def test_the_policy_takes_precedence_over_the_settings_and_its_campaigns_are_added(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from stream_app.core.delivery.retry import Limit
 from stream_app.core.units import HOUR_US, MINUTE_US, SECOND_US
 from stream_app.errors import BadChannels
-from stream_app.notifications.channel_factory import make_channels, make_policy, make_route
+from stream_app.notifications.channel_factory import make_channels, make_policy, make_route, silent_channels
 from stream_app.notifications.channel_file import Channels, read_channels
 from stream_app.notifications.channels.registry import KINDS
 
@@ -71,6 +71,13 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert channels.endpoints["service-team"].keys == ("SEC-in-a-file",)
     assert len(channels.endpoints["crm"].keys) == 2
     assert set(make_channels(channels)) == {"service-team", "crm"}
+
+
+def test_channels_that_are_quiet_in_all_contact_hours_are_found(tmp_path: Path) -> None:
+    file = read(tmp_path, WHOLE, HOOK=SECRET, HOOK_OLD=SECRET).file
+    assert silent_channels(file, ["05:00-07:00", "23:00-23:30"]) == ["service-team"]
+    assert not silent_channels(file, ["05:00-08:30"])
+    assert not silent_channels(file, [])
 
 
 def test_nothing_is_delivered_unless_it_says_so(tmp_path: Path) -> None:

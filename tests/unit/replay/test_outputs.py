@@ -10,6 +10,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from stream_app.core.policy.policy import Capacity, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.core.uplift import holdout
@@ -20,6 +21,8 @@ from stream_app.replay.uplift import subjects
 from stream_app.simulate import ShopSettings, simulate
 from tests.harness.shops import PLANNED, SHOP
 from tests.unit.core.partition.test_task import as_read, busy_log
+
+QUOTAS = Policy(capacity=Capacity(one_time=1))
 
 
 def replayed(settings: Settings, partitions: int = 1) -> Outcome:
@@ -63,8 +66,9 @@ def test_the_predictions_for_planned_calls_are_written_only_if_calls_are_planned
         assert all((name in line) == bool(columns) for line in lines if line["kind"] == "opened")
 
 
-def test_a_holdout_does_not_depend_on_the_partitions() -> None:
-    settings = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring"))
+@pytest.mark.parametrize("policy", [Policy(), QUOTAS], ids=["default", "quotas"])
+def test_a_holdout_does_not_depend_on_the_partitions(policy: Policy) -> None:
+    settings = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring")).with_policy(policy)
     lines = []
     for partitions in (1, 2, 4):
         outcome = replayed(settings, partitions)

@@ -157,6 +157,14 @@ def test_customers_who_would_get_a_measure_that_harms_are_not_called() -> None:
     assert outcome.suppressed[STOPPED] > 0
 
 
+def test_a_stop_for_a_segment_holds_for_all_customers_in_it() -> None:
+    found = [one.candidate.explanation for one in replayed().opened]
+    cause, segment = next((one.causes[0].key, one.also[0]) for one in found if one.also)
+    opened = replayed(Policy(benefit=Benefit(stopped=(f"{cause}.{segment}",)))).opened
+    assert opened
+    assert not any(one.likeliest_cause == cause and segment in one.candidate.explanation.segments for one in opened)
+
+
 def test_quotas_and_the_reserve_are_kept_every_day() -> None:
     outcome = replayed(QUOTAS)
     days: dict[int, list[bool]] = defaultdict(list)

@@ -58,6 +58,12 @@ def test_a_row_per_call_with_the_customers_id(tmp_path: Path, lang: str) -> None
     assert first[11]
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_measure_that_the_policy_has_stopped_is_not_proposed(tmp_path: Path, lang: str) -> None:
+    write_call_list([call("c-1")], tmp_path / "a.xlsx", lang, START, UTC, ["forgot_shop.one_time"])
+    assert rows_of(tmp_path / "a.xlsx")[1][11] == Translator(lang, "report").text("list.stopped")
+
+
 def test_the_same_calls_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.xlsx", "b.xlsx"):
         write_call_list([call("c-1")], tmp_path / name, "en", START, UTC)

@@ -232,6 +232,16 @@ def test_the_causes_add_up_to_all_explained_customers(figures: Any, lang: str) -
     assert all(len(row) == len(table.head) for row in table.rows)
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_measures_that_the_policy_has_stopped_are_named_as_such(figures: Any, lang: str) -> None:
+    translator = Translator(lang, "report")
+    cause = figures["reasons"]["causes"][0]["cause"]
+    changed = figures | {"settings": figures["settings"] | {"stopped_measures": [cause]}}
+    measures = [[row[-1] for row in reasons.reason_table(one, translator).rows] for one in (figures, changed)]
+    assert measures[1][0] == translator.text("list.stopped") not in measures[0]
+    assert measures[1][1:] == measures[0][1:]
+
+
 def test_a_rule_that_reaches_more_is_recommended(figures: Any) -> None:
     def against(difference: float) -> dict[str, Any]:
         rows = [

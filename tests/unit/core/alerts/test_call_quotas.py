@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from stream_app.core.alerts.call_plan import planned
-from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, calls_today, planned_with_quotas
+from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, QuotaJob, calls_today, planned_with_quotas
 from stream_app.core.policy.policy import Capacity, Policy
 from stream_app.core.settings import Settings
 
-Jobs = list[tuple[int, float, str, int]]  # days until the deadline, weight, name, group
+Jobs = list[QuotaJob]
 SOME_JOBS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 6).map(float), st.sampled_from([ONE_TIME, REPEAT])), max_size=7
-).map(lambda drawn: [(days, weight, f"c{place}", group) for place, (days, weight, group) in enumerate(drawn)])
+).map(lambda drawn: [QuotaJob(days, weight, f"c{place}", group) for place, (days, weight, group) in enumerate(drawn)])
 SOME_LIMITS = st.integers(1, 3).flatmap(
     lambda capacity: st.tuples(st.integers(0, capacity), st.integers(0, capacity)).map(
         lambda quotas: DayLimits(capacity, quotas)
@@ -23,24 +23,14 @@ SOME_LIMITS = st.integers(1, 3).flatmap(
 )
 
 
-def columns_of(jobs: Jobs) -> tuple[list[int], list[float], list[str], list[int]]:
-    return [one[0] for one in jobs], [one[1] for one in jobs], [one[2] for one in jobs], [one[3] for one in jobs]
-
-
-def plan_of(jobs: Jobs, limits: DayLimits) -> Jobs:
-    """The planned jobs, in order."""
-    days, weights, names, groups = columns_of(jobs)
-    return [jobs[place] for place in planned_with_quotas(days, weights, names, groups, limits)]
-
-
 def is_feasible(jobs: Jobs, limits: DayLimits) -> bool:
     """Whether there is a day for each job: tried by brute force."""
-    for chosen in product(*(range(1, days + 1) for days, *_ in jobs)):
+    for chosen in product(*(range(1, job.days + 1) for job in jobs)):
         days = set(chosen)
         on = {day: [job for job, at in zip(jobs, chosen, strict=True) if at == day] for day in days}
         if all(
             len(some) <= limits.capacity
-            and all(sum(job[3] == group for job in some) <= limits.quotas[group] for group in (ONE_TIME, REPEAT))
+            and all(sum(job.group == group for job in some) <= limits.quotas[group] for group in (ONE_TIME, REPEAT))
             for some in on.values()
         ):
             return True
@@ -50,12 +40,12 @@ def is_feasible(jobs: Jobs, limits: DayLimits) -> bool:
 @settings(deadline=None)
 @given(SOME_JOBS, SOME_LIMITS)
 def test_no_other_set_of_calls_has_more_weight(jobs: Jobs, limits: DayLimits) -> None:
-    plan = plan_of(jobs, limits)
+    plan = planned_with_quotas(jobs, limits)
     assert is_feasible(plan, limits)
-    weight = sum(job[1] for job in plan)
+    weight = sum(job.weight for job in plan)
     for size in range(len(jobs) + 1):
         for some in map(list, combinations(jobs, size)):
-            if sum(job[1] for job in some) > weight:
+            if sum(job.weight for job in some) > weight:
                 assert not is_feasible(some, limits)
 
 
@@ -65,29 +55,32 @@ def test_the_plan_of_a_shop_is_the_plan_of_its_partitions_plans(
 ) -> None:
     places = data.draw(st.lists(st.integers(0, partitions - 1), min_size=len(jobs), max_size=len(jobs)))
     parts = [[job for job, place in zip(jobs, places, strict=True) if place == part] for part in range(partitions)]
-    assert plan_of([job for part in parts for job in plan_of(part, limits)], limits) == plan_of(jobs, limits)
+    assert planned_with_quotas(
+        [job for part in parts for job in planned_with_quotas(part, limits)], limits
+    ) == planned_with_quotas(jobs, limits)
 
 
 @given(SOME_JOBS, SOME_LIMITS)
 def test_calling_in_the_order_of_the_plan_reaches_all_of_it_in_time(jobs: Jobs, limits: DayLimits) -> None:
-    left = plan_of(jobs, limits)
+    left = planned_with_quotas(jobs, limits)
     while left:
-        left = plan_of(left, limits)  # as the next allocation does
-        today, _ = calls_today([job[3] for job in left], limits)
+        left = planned_with_quotas(left, limits)  # as the next allocation does
+        today, _ = calls_today([job.group for job in left], limits)
         assert today
         assert len(today) <= limits.capacity
         for group in (ONE_TIME, REPEAT):
-            assert sum(left[place][3] == group for place in today) <= limits.quotas[group]
+            assert sum(left[place].group == group for place in today) <= limits.quotas[group]
         before = len(left)
-        left = [(job[0] - 1, job[1], job[2], job[3]) for place, job in enumerate(left) if place not in today]
-        assert len(plan_of(left, limits)) == before - len(today), "a planned call has become impossible"
+        left = [job._replace(days=job.days - 1) for place, job in enumerate(left) if place not in today]
+        assert len(planned_with_quotas(left, limits)) == before - len(today), "a planned call has become impossible"
 
 
 @given(SOME_JOBS, st.integers(1, 3))
 def test_quotas_that_do_not_bind_change_nothing(jobs: Jobs, capacity: int) -> None:
-    days, weights, names, _ = columns_of(jobs)
-    without = planned([capacity * one for one in days], weights, names)
-    assert sorted(plan_of(jobs, DayLimits(capacity, (capacity, capacity)))) == sorted(jobs[place] for place in without)
+    without = planned([capacity * job.days for job in jobs], [job.weight for job in jobs], [job.name for job in jobs])
+    assert sorted(planned_with_quotas(jobs, DayLimits(capacity, (capacity, capacity)))) == sorted(
+        jobs[place] for place in without
+    )
 
 
 @pytest.mark.parametrize(

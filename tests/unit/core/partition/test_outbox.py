@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
@@ -9,11 +11,13 @@ from kafka.partitioner.default import murmur2 as reference
 
 from stream_app.adapters.kafka.partitioner import murmur2, partition_of
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
+from stream_app.core.alerts.staff_actions import AlertNote, notes_of
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.events.schema import Contact, Rejected, encode
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, ScoreRecords
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.messages.dead_letters import (
     MAX_DEAD_BYTES,
     MAX_HEADERS,
@@ -23,6 +27,7 @@ from stream_app.core.messages.dead_letters import (
     dead_letter,
 )
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, Outgoing, unpack
+from stream_app.core.messages.schema import AlertStep, decode_control
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.partition import outbox
@@ -194,6 +199,22 @@ def test_scores_of_ids_that_json_writes_long_fit() -> None:
     scored = [msgspec.json.decode(one.payload, type=ScoreRecords) for one in records]
     assert [(one.customer, one.probability) for of in scored for one in of.scores] == told
     assert {(one.partition, one.version) for one in scored} == {(3, 1)}
+
+
+def test_the_partition_learns_the_contact_hours_with_the_alert() -> None:
+    """They are those of the policy under which the alert opened, and are not stored."""
+    rules = ContactRules(("09:00-18:00",), "Asia/Shanghai")
+    alert = Alert("al_1", "c1", T0, T0 + 1, 1, 0.5, a_nomination("c1"), contact_rules=rules)
+    opened, record = outbox.opening(0, alert, 7)
+    assert msgspec.json.decode(opened.payload, type=AlertOpened).contact_rules == rules
+    step = decode_control(record.payload)
+    assert isinstance(step, AlertStep)
+    assert step.opening is not None
+    arrived = outbox.alert_of(step.opening, "c1")
+    note = msgspec.json.decode(notes_of(arrived)["al_1"], type=AlertNote)
+    assert note.contact_rules == arrived.contact_rules == rules
+    assert arrived.without_explanation().contact_rules is None
+    assert b"contact_rules" not in outbox.opening(0, replace(alert, contact_rules=None), 7)[1].payload
 
 
 def test_an_explanation_that_is_too_long_is_left_out() -> None:

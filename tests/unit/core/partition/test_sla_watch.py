@@ -8,14 +8,17 @@ import msgspec
 import pytest
 
 from stream_app.core.alerts.sla import breach_id
+from stream_app.core.alerts.staff_actions import AlertNote
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
 from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.partition.outbox import urgent_alerts
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.score_batch import Effects
+from stream_app.core.policy.policy import Contacts, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
@@ -178,6 +181,15 @@ def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
     assert alert.explanation.evidence[0].numbers == {"hours": 24.0}
     assert alert.explanation.segment == "complaining"
     assert alert.explanation.causes
+
+
+def test_an_urgent_alert_carries_the_contact_hours_of_the_policy() -> None:
+    shop = SHOP.with_policy(Policy(contacts=Contacts(working_hours="09:00-18:00")))
+    partition = partition_with(order("ann", T0 - DAY_US), step(0), settings=shop)
+    effects = after(partition, 25)
+    (alert,) = [msgspec.json.decode(one.payload, type=AlertOpened) for one in urgent_alerts(0, effects.breaches, [])]
+    note = msgspec.json.decode(partition.alerts.take_notes()[alert.alert_id], type=AlertNote)
+    assert alert.contact_rules == note.contact_rules == ContactRules(("09:00-18:00",), SHOP.zone)
 
 
 def test_who_has_never_ordered_has_no_risk_and_is_told_of_all_the_same() -> None:

@@ -17,6 +17,7 @@ from stream_app.core.events.enumerations import ContactAction
 from stream_app.core.events.schema import Contact, Event, encode
 from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertOpened, decode_alert
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import Outgoing, pack, unpack
 from stream_app.core.messages.schema import (
@@ -36,7 +37,7 @@ from stream_app.core.partition.outbox import closed_alerts, labelled, opening, u
 from stream_app.core.partition.progress import Hold, Summary
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
-from stream_app.core.policy.policy import Benefit, Capacity, Cases, Policy
+from stream_app.core.policy.policy import Benefit, Capacity, Cases, Contacts, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTER, contacts_per_week
 from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
@@ -208,6 +209,7 @@ def test_a_policy_is_kept_the_same_across_crashes(partitions: int) -> None:
         capacity=Capacity(per_day=3, reserve=1, one_time=1),
         cases=Cases(expire_after=3 * DAY_US, cooldown=2 * DAY_US),
         benefit=Benefit(by_cause={"price": 0.5}),
+        contacts=Contacts(quiet_hours="21:00-09:00"),
     )
     shop = msgspec.structs.replace(PLANNED, rank_by="reach").with_policy(policy)
     events = as_read(busy_log(1))
@@ -219,9 +221,11 @@ def test_a_policy_is_kept_the_same_across_crashes(partitions: int) -> None:
     opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
     assert opened
     assert {one.policy for one in opened} == {policy.version}
+    assert {one.contact_rules for one in opened} == {ContactRules(("09:00-21:00",), shop.zone)}
 
 
 HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring"))
+HOLDOUT_WITH_QUOTAS = HOLDOUT.with_policy(Policy(capacity=Capacity(one_time=1)))
 
 
 @COSTLY
@@ -231,11 +235,12 @@ def test_who_is_held_out_is_as_in_the_replay(events: list[Event], partitions: in
     assert_same(system, replayed(events, HOLDOUT, partitions))
 
 
+@pytest.mark.parametrize("shop", [HOLDOUT, HOLDOUT_WITH_QUOTAS], ids=["holdout", "quotas"])
 @pytest.mark.parametrize("partitions", [1, 4])
-def test_both_arms_are_announced(partitions: int) -> None:
+def test_both_arms_are_announced(partitions: int, shop: Settings) -> None:
     events = as_read(busy_log(2))
-    system = MemorySystem(publish(events, HOLDOUT, partitions), HOLDOUT, 1, Limits(events=3, decisions=5), 0.05).run()
-    assert_same(system, replayed(events, HOLDOUT, partitions))
+    system = MemorySystem(publish(events, shop, partitions), shop, 1, Limits(events=3, decisions=5), 0.05).run()
+    assert_same(system, replayed(events, shop, partitions))
     opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
     held_out = [one for one in system.alerts if isinstance(one, AlertHeldOut)]
     assert len(opened) > 5

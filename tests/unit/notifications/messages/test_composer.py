@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.units import EPOCH
 from stream_app.errors import BadTemplate
@@ -103,6 +104,58 @@ def test_a_planned_call_says_what_the_customer_will_bring_and_when_they_order_ne
     assert [one for one in says if one not in COMPOSER.alert(ends, language, 4_096).plain] == []
     assert open_end in COMPOSER.alert(changed(**PLANNED), language, 4_096).plain
     assert not any(part in COMPOSER.alert(ALERT, language, 4_096).plain for part in (says[0], open_end, "80%"))
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [("en", "Contact hours: 09:00-12:00, 14:00-18:00"), ("zh", "联系时段：09:00-12:00、14:00-18:00")],
+)
+def test_the_contact_hours_are_in_every_message_if_the_policy_sets_them(language: str, says: str, urgent: bool) -> None:
+    rules = ContactRules(("09:00-12:00", "14:00-18:00"), "Asia/Shanghai")
+    alert = changed(contact_rules=rules, urgent=urgent)
+    assert says in COMPOSER.alert(alert, language, 4_096).plain.splitlines()
+    (digest, _), *_ = COMPOSER.digest([alert], language, 4_096)
+    assert says in digest.plain.splitlines()
+    assert says[:14] not in COMPOSER.alert(changed(urgent=urgent), language, 4_096).plain
+
+
+STOPPED = {"en": "stopped by the contact policy", "zh": "已被触达策略停用"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("stop", ["forgot_shop", "forgot_shop.one_time"])
+def test_a_stopped_measure_is_not_proposed(language: str, stop: str) -> None:
+    playbook = load_playbook()
+    harmful, other = (playbook.measure(cause, "one_time").steps[0].text(language) for cause in ("forgot_shop", "price"))
+    next_cause = changed(contact_rules=ContactRules(stopped=(stop,)))
+    none_left = changed(contact_rules=ContactRules(stopped=(stop, "price")))
+    other_segment = changed(contact_rules=ContactRules(stopped=("forgot_shop.vip",)))
+
+    def alone(alert: AlertOpened) -> str:
+        return COMPOSER.alert(alert, language, 4_096).plain
+
+    def in_digest(alert: AlertOpened) -> str:
+        return COMPOSER.digest([alert], language, 4_096)[0][0].plain
+
+    for text_of in (alone, in_digest):
+        assert harmful in text_of(ALERT)
+        assert harmful in text_of(other_segment)
+        assert harmful not in text_of(next_cause)
+        assert other in text_of(next_cause)
+        assert STOPPED[language] not in text_of(next_cause)
+        assert not [one for one in (harmful, other) if one in text_of(none_left)]
+        assert STOPPED[language] in text_of(none_left)
+
+
+def test_an_urgent_case_has_no_stopped_measure_either() -> None:
+    urgent = changed(urgent=True, contact_rules=ContactRules(stopped=("unresolved_complaint",)))
+    assert STOPPED["en"] in COMPOSER.alert(urgent, "en", 4_096).plain
+
+
+@pytest.mark.parametrize(("language", "says"), [("en", "at most 3 care contacts"), ("zh", "每周最多 3 次")])
+def test_the_weekly_limit_is_that_of_the_policy(language: str, says: str) -> None:
+    assert says in COMPOSER.alert(changed(contact_rules=ContactRules(per_week=3)), language, 4_096).plain
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -78,7 +78,7 @@ causes:
     assert mixed.measure("price", "one_time").steps[0].zh == "我们的"
     assert mixed.measure("price").never == shipped.measure("price").never
     assert mixed.measure("logistics", "vip") == shipped.measure("logistics", "vip")
-    assert mixed.limits == Limits(contacts_a_week=1, phone_from=5.0)
+    assert mixed.limits == Limits(phone_from=5.0)
     assert mixed.never == shipped.never
 
 
@@ -157,10 +157,7 @@ def test_of_several_segments_the_first_with_an_entry_counts() -> None:
             "is 'fax'. Use 'phone', 'chat'",
         ),
         ("causes:\n  price:\n    vip: {}\n    vip: {}\n", 4, "causes.price.vip", "is given twice"),
-        ("limits:\n  contacts_a_week: 9\n", 2, "limits.contacts_a_week", "is 9, which is too large. The maximum is 7."),
-        ("limits:\n  contacts_a_week: 0\n", 2, "limits.contacts_a_week", "is 0, which is too small. The minimum is 1."),
-        ("limits:\n  contacts_a_week: 1.5\n", 2, "limits.contacts_a_week", "is not a whole number. Write it in"),
-        ("limits:\n  contacts_a_week: '1'\n", 2, "limits.contacts_a_week", "is not a whole number. Write it in"),
+        ("limits:\n  contacts_a_week: 2\n", 2, "limits.contacts_a_week", "Set contacts.per_week in the policy file"),
         ("limits:\n  phone_from: true\n", 2, "limits.phone_from", "is not a plain number. Write it in decimal digits"),
         ("limits:\n  phone_from: .nan\n", 2, "limits.phone_from", "is not a plain number. Write it in decimal digits"),
         ("limits:\n  phone_from: -.inf\n", 2, "limits.phone_from", "is not a plain number. Write it in decimal"),
@@ -192,10 +189,6 @@ def test_whatever_is_wrong_is_told_with_line_field_and_remedy(
     assert field in str(caught.value.facts["field"])
     assert says in str(caught.value)
     assert caught.value.facts["remedy"]
-
-
-def test_a_whole_number_may_have_a_decimal_point(tmp_path: Path) -> None:
-    assert load_playbook(own(tmp_path, "limits:\n  contacts_a_week: 2.0\n")).limits.contacts_a_week == 2
 
 
 def test_a_file_that_cannot_be_read_is_told_too(tmp_path: Path) -> None:
