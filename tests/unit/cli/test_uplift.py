@@ -119,7 +119,7 @@ def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path)
         one = replace(candidate, customer=arm, arm=arm, explanation=explained)
         both.append(Alert(f"al_{arm}", arm, T0, T0 + DAY_US, 1, 0.8, one, experiment="spring"))
     messages = [opening(0, one, 1)[0].payload for one in both]
-    exempt = replace(both[1], candidate=replace(both[1].candidate, arm=NO_ARM))
+    exempt = replace(both[1], candidate=replace(both[1].candidate, arm=NO_ARM), experiment="")
     messages.append(opening(0, exempt, 1)[0].payload)
     path.write_bytes(b"\n".join(messages))
     found = recorded_draws(path, "spring")
