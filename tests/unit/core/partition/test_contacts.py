@@ -18,6 +18,7 @@ from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outgoing import unpack
 from stream_app.core.messages.schema import AlertAction, AlertStep, AllocationDone, encode_message
 from stream_app.core.partition.task import Limits, PartitionTask
+from stream_app.core.policy.campaign import Campaign
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from tests.harness.in_memory import TOPICS, tick
@@ -128,10 +129,29 @@ def test_who_opted_in_again_is_called_in_whatever_order_both_arrive() -> None:
         assert called(planning_task(*contacts))[0] == ["c", "d"]
 
 
-def test_consent_does_not_change_alerts_by_risk() -> None:
-    shop = msgspec.structs.replace(SHOP, alert_above=0.0, agreement=0)
+BY_RISK = msgspec.structs.replace(SHOP, alert_above=0.0, agreement=0)
+
+
+def test_who_opted_out_gets_no_alert_by_risk_and_is_counted() -> None:
+    assert called(planning_task(shop=BY_RISK)) == (["c", "d"], Counter())
+    out, back = encode(contact("c", MOMENT, "opted_out")), encode(contact("c", MOMENT + 5, "opted_in"))
+    assert called(planning_task(out, shop=BY_RISK)) == (["d"], Counter(opted_out=1))
+    assert called(planning_task(out, back, shop=BY_RISK)) == (["c", "d"], Counter())
+
+
+def test_the_next_customer_by_risk_gets_the_place_of_one_who_opted_out() -> None:
+    shop = msgspec.structs.replace(BY_RISK, capacity=1)
+    (first,), _ = called(planning_task(shop=shop))
+    out = encode(contact(first, MOMENT, "opted_out"))
+    ((following,), suppressed) = called(planning_task(out, shop=shop))
+    assert (following != first, suppressed) == (True, Counter(opted_out=1))
+
+
+def test_who_opted_out_is_not_counted_on_days_without_alerts() -> None:
+    sale = Campaign("sale", EPOCH.date(), EPOCH.date().replace(year=2100), lull_days=0)
     out = encode(contact("c", MOMENT, "opted_out"))
-    assert called(planning_task(out, shop=shop)) == called(planning_task(shop=shop))
+    shop = msgspec.structs.replace(BY_RISK, campaigns=(sale,))
+    assert called(planning_task(out, shop=shop)) == ([], Counter(campaign=1))
 
 
 def test_who_opts_out_before_their_first_order_is_remembered() -> None:
