@@ -122,6 +122,7 @@ class ContactsSection(Section):
     """See `policy.Contacts`."""
 
     per_week: Annotated[int, Field(ge=1, le=MAX_PER_WEEK)] = 1
+    count_shop_messages: bool = False
     rest_after_opt_out: _Span = 90 * DAY_US
     quiet_hours: _Hours = ""
     working_hours: _Hours = ""

@@ -9,19 +9,20 @@ from typing import Final, get_type_hints
 
 import msgspec
 
-from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction, Page
-from stream_app.core.events.schema import CUSTOMER_KINDS
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, ContactAction, OrderAction, Page
+from stream_app.core.events.schema import KINDS
 
 Value = str | int | float | bool
 SKIP: Final = "skip"
 # kind -> the field that a suffix such as `.favourite` in `cart.favourite` sets, and its enumeration
-SUBKINDS: Final[dict[str, tuple[str, type[Page | CartAction | OrderAction | ComplaintForm]]]] = {
+SUBKINDS: Final[dict[str, tuple[str, type[Page | CartAction | OrderAction | ComplaintForm | ContactAction]]]] = {
     "browsing": ("page", Page),
     "cart": ("action", CartAction),
     "order": ("action", OrderAction),
     "complaint": ("form", ComplaintForm),
+    "contact": ("action", ContactAction),
 }
-FIELDS: Final = {name: {f.name: f.type for f in msgspec.structs.fields(kind)} for name, kind in CUSTOMER_KINDS.items()}
+FIELDS: Final = {name: {f.name: f.type for f in msgspec.structs.fields(kind)} for name, kind in KINDS.items()}
 
 
 def parse_kind(text: str) -> tuple[str, dict[str, Value]] | None:
@@ -56,7 +57,7 @@ def kinds_with(key: str) -> list[str]:
 
 def is_number(key: str) -> bool:
     """Return whether a field is a float. Its column may be a product such as `Quantity * Price`."""
-    return any(get_type_hints(CUSTOMER_KINDS[kind])[key.rpartition(".")[2]] == float | None for kind in kinds_with(key))
+    return any(get_type_hints(KINDS[kind])[key.rpartition(".")[2]] == float | None for kind in kinds_with(key))
 
 
 def field_names() -> list[str]:

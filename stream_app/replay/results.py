@@ -126,7 +126,7 @@ class Results:
     seconds: float
     events_per_second: float
     peak_rss_bytes: int
-    suppressed: dict[str, int] | None = None  # customers who were not called, by reason; None: calls are not planned
+    suppressed: dict[str, int] | None = None  # customers who were not called, by reason; None: not counted
     versions_of: dict[str, str] = field(default_factory=dict)  # package -> version
     next_list: list[AlertCandidate] = field(default_factory=list)  # of the first list after the log, best first
     command: str = ""  # that reproduces the replay

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from stream_app.core.alerts.contact_history import OPT_OUT
 from stream_app.core.model.features import FEATURES
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption, NoOrders, ShortLog, TooManyRejected
@@ -170,9 +171,15 @@ def _results(request: Request, summary: LogSummary, replay: Replay, outcome: Out
         peak_rss_bytes=_peak_rss(),
         next_list=[alert.candidate for alert in outcome.next_list],
         command=request.command,
-        suppressed=dict(sorted(outcome.suppressed.items())) if request.settings.plans_calls else None,
+        suppressed=_suppressed(request, outcome),
         versions_of={name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
     )
+
+
+def _suppressed(request: Request, outcome: Outcome) -> dict[str, int] | None:
+    """Return the customers who were not called, by reason. If calls are not planned, opt-outs alone are a reason."""
+    shown = request.settings.plans_calls or outcome.suppressed[OPT_OUT]
+    return dict(sorted(outcome.suppressed.items())) if shown else None
 
 
 def _log_facts(names: Sequence[str], summary: LogSummary, replay: Replay, outcome: Outcome) -> LogFacts:

@@ -1,11 +1,12 @@
 """Our recent contacts with a customer and the end of their last case, which limit further planned calls.
 
-Kept only for customers who had an alert, an urgent alert or an opt-out. The size is bounded, and the values do not
-depend on the order in which they are recorded within a week.
+Kept only for customers who had an alert, an urgent alert, an opt-out or a message that counts. The size is bounded,
+and the values do not depend on the order in which they are recorded within a week.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -27,11 +28,13 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         ended_at: end of the last case, microseconds; 0: none.
         opted_out_at: time when the customer last unsubscribed, microseconds; 0: never.
         contacts: times of the contacts in the week up to the latest one, at most MAX_PER_WEEK, rising, microseconds.
+        messages: times of the messages of the shop's own tools, kept likewise, if the policy counts them.
     """
 
     ended_at: int = 0
     opted_out_at: int = 0
     contacts: tuple[int, ...] = ()
+    messages: tuple[int, ...] = ()
 
     def after_contact(self, at: int) -> ContactHistory:
         """Return the history with a contact added.
@@ -39,9 +42,11 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         >>> NO_HISTORY.after_contact(9 * DAY_US).after_contact(DAY_US).after_contact(8 * DAY_US).contacts
         (691200000000, 777600000000)
         """
-        times = sorted({*self.contacts, at})
-        recent = tuple(one for one in times if one > times[-1] - WEEK_US)
-        return msgspec.structs.replace(self, contacts=recent[-MAX_PER_WEEK:])
+        return msgspec.structs.replace(self, contacts=_last_week([*self.contacts, at]))
+
+    def after_message(self, at: int) -> ContactHistory:
+        """Return the history with a message of the shop's own tools added."""
+        return msgspec.structs.replace(self, messages=_last_week([*self.messages, at]))
 
     def after_case(self, at: int) -> ContactHistory:
         """Return the history with the end of a case added."""
@@ -68,8 +73,15 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return OPT_OUT
         if self.ended_at and at - self.ended_at < settings.cooldown:
             return COOLDOWN
-        recent = sum(one > at - WEEK_US for one in self.contacts)
+        counted = (*self.contacts, *(self.messages if limits.count_shop_messages else ()))
+        recent = sum(one > at - WEEK_US for one in counted)
         return CONTACT_LIMIT if recent >= limits.per_week else ""
+
+
+def _last_week(times: Iterable[int]) -> tuple[int, ...]:
+    """Return the times in the week up to the latest one, rising, at most MAX_PER_WEEK."""
+    rising = sorted(set(times))
+    return tuple(one for one in rising if one > rising[-1] - WEEK_US)[-MAX_PER_WEEK:]
 
 
 NO_HISTORY: Final = ContactHistory()

@@ -35,7 +35,7 @@ from stream_app.core.alerts.staff_actions import (
     work_notes_of,
 )
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import Complaint
+from stream_app.core.events.schema import Complaint, Contact
 from stream_app.core.kpis.aggregator import KpiAggregator
 from stream_app.core.messages.schema import AlertStep
 from stream_app.core.partition.candidates import CandidateSelection
@@ -273,6 +273,11 @@ class AlertTracker:
     def record_opt_out(self, customer: Customer, at: int) -> None:
         """Record that a customer unsubscribed."""
         self._record(customer, ContactHistory.after_opt_out, at)
+
+    def record_message(self, customer: Customer, message: Contact, at: int) -> None:
+        """Record a message of the shop's own tools, if the policy counts them. One about an alert counts with it."""
+        if self._settings.policy.contacts.count_shop_messages and message.alert_id is None:
+            self._record(customer, ContactHistory.after_message, at)
 
     def _record(self, customer: Customer, after: Callable[[ContactHistory, int], ContactHistory], at: int) -> None:
         """Add to the history of a customer, which is kept only if calls are planned."""

@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.alerts.call_plan import call_weight
+from stream_app.core.alerts.contact_history import OPT_OUT
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.planner import Jobs, plan_calls
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
+from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.scores import Model
 from stream_app.core.partition.call_rules import CAMPAIGN, CallRules
@@ -60,12 +62,16 @@ class CandidateSelection:
         return []
 
     def _riskiest(self, at: int) -> list[AlertCandidate]:
-        """Return the `capacity` customers at the highest risk, plus ties."""
+        """Return the `capacity` customers at the highest risk, plus ties. Count those who opted out."""
         settings, customers = self._settings, self._working_set.by_index
         risk = self._working_set.ranking.agreed(len(customers))
         with np.errstate(invalid="ignore"):  # comparisons with NaN are false, so customers without a risk are excluded
             risk[risk < settings.alert_above] = np.nan
         risk[[index for index in np.flatnonzero(risk >= 0) if self.is_lost(customers[index], at)]] = np.nan
+        opted_out = [index for index in np.flatnonzero(risk >= 0) if has_opted_out(customers[index].consent)]
+        if opted_out and settings.opens_alerts(at):
+            self.rules.suppressed[OPT_OUT] += len(opted_out)
+        risk[opted_out] = np.nan
         top = top_indices(risk, settings.capacity)
         return [self.candidate(customers[index], float(risk[index]), at) for index in top]
 

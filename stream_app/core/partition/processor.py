@@ -180,6 +180,7 @@ class PartitionProcessor:
         customer.consent = consent_after(customer.consent, contact.action, at)
         if contact.action is ContactAction.SENT:
             self.explainer.record_contact(customer, at)
+            self.alerts.record_message(customer, contact, at)
 
     def apply_alert_step(self, step: AlertStep, at: int) -> None:
         """Apply an alert opened by the allocator, or a staff action. Steps with unknown customers are ignored.

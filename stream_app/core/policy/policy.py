@@ -63,12 +63,14 @@ class Contacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rest_after_opt_out: no planned call for this time after a customer unsubscribed, microseconds.
         quiet_hours: hours in which customers do not want to be called, such as 21:00-09:00; empty: none.
         working_hours: hours in which staff make calls, such as 09:00-18:00; empty: all.
+        count_shop_messages: whether messages of the shop's own tools count towards `per_week`, too.
     """
 
     per_week: int = 1
     rest_after_opt_out: int = 90 * DAY_US
     quiet_hours: str = ""
     working_hours: str = ""
+    count_shop_messages: bool = False
 
 
 class SilenceChance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -28,6 +28,7 @@ contacts:
   rest_after_opt_out: 36h
   quiet_hours: 21:00-09:00
   working_hours: 08:30-18:00
+  count_shop_messages: true
 benefit:
   cost: 3.5
   months: 6
@@ -48,7 +49,7 @@ HOLDOUT = "holdout: {share: 20%, experiment: autumn, window: 30d, planned: 900, 
 POLICY = Policy(
     capacity=Capacity(per_day=12, reserve=2, one_time=0.6, repeat=9),
     cases=Cases(expire_after=10 * DAY_US, cooldown=21 * DAY_US),
-    contacts=Contacts(2, DAY_US * 3 // 2, "21:00-09:00", "08:30-18:00"),
+    contacts=Contacts(2, DAY_US * 3 // 2, "21:00-09:00", "08:30-18:00", count_shop_messages=True),
     benefit=Benefit(
         cost=3.5,
         months=6.0,

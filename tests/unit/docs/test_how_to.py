@@ -39,10 +39,16 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("lang", BOTH)
-def test_the_mapping_of_a_chinese_export_can_be_used(lang: str, tmp_path: Path) -> None:
-    (code,) = blocks(HOW_TO / f"own-log{lang}.md", "toml")
-    (tmp_path / "my.toml").write_text(code, encoding="utf-8")
-    assert load_mapping(str(tmp_path / "my.toml")).description
+def test_the_mappings_of_an_export_and_of_contacts_can_be_used(lang: str, tmp_path: Path) -> None:
+    mappings = []
+    for code in blocks(HOW_TO / f"own-log{lang}.md", "toml"):
+        (tmp_path / "my.toml").write_text(code, encoding="utf-8")
+        mappings.append(load_mapping(str(tmp_path / "my.toml")))
+    assert mappings[0].description
+    assert set(mappings[1].kinds.values()) == {
+        "order.paid",
+        *(f"contact.{action}" for action in ("sent", "opened", "opted_out", "opted_in")),
+    }
 
 
 def settings_of(code: str, tmp_path: Path) -> LiveConfig:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction, Page
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, ContactAction, OrderAction, Page
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Event, Order
 from stream_app.ingest import LogFormat, LogSummary, load_mapping, open_log, shipped_mappings
 
 Read = Callable[[str, str], tuple[LogSummary, list[Event]]]
@@ -39,6 +39,53 @@ def test_every_shipped_mapping_is_sound_and_has_a_description() -> None:
         "tmall",
     }
     assert all(load_mapping(name).description for name in shipped_mappings())
+
+
+CONTACTS = """
+[columns]
+customer_id = "会员"
+occurred_at = "时间"
+type = "事件"
+amount = "金额?"
+"contact.event_id" = "编号?"
+"contact.channel" = "渠道?"
+[kinds]
+"下单" = "order.paid"
+"短信已发" = "contact.sent"
+"退订" = "contact.opted_out"
+"回执" = "contact"
+[constants]
+"contact.campaign" = "双11"
+[time]
+zone = "Asia/Shanghai"
+"""
+CONTACT_LOG = """会员,时间,事件,金额,编号,渠道
+wang,2026-11-01 10:00,下单,99,,
+wang,2026-11-02 10:00,短信已发,,m1,sms
+wang,2026-11-02 10:05,退订,,m2,sms
+li,2026-11-03 10:00,回执,,,
+"""
+
+
+def test_a_mapping_reads_orders_and_contacts_of_one_table(tmp_path: Path) -> None:
+    mapping, log = tmp_path / "mine.toml", tmp_path / "log.csv"
+    mapping.write_text(CONTACTS)
+    log.write_text(CONTACT_LOG)
+    with open_log([log], LogFormat(str(mapping)), tmp_path) as opened:
+        summary = opened.scan()
+        events = [event for batch in opened.batches() for event in batch]
+    assert (summary.kinds, summary.rejected) == ({"order": 1, "contact": 3}, 0)
+    order, *contacts = events
+    assert isinstance(order, Order)
+    assert [
+        (one.event_id, one.customer_id, one.occurred_at, one.action, one.channel, one.campaign)
+        for one in contacts
+        if isinstance(one, Contact)
+    ] == [
+        ("m1", "wang", utc("2026-11-02T02:00"), ContactAction.SENT, "sms", "双11"),
+        ("m2", "wang", utc("2026-11-02T02:05"), ContactAction.OPTED_OUT, "sms", "双11"),
+        ("0-5", "li", utc("2026-11-03T02:00"), ContactAction.SENT, None, "双11"),
+    ]
 
 
 def test_online_retail_2_groups_lines_into_invoices(read: Read) -> None:

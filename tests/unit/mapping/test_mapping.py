@@ -41,6 +41,7 @@ def test_a_custom_mapping(tmp_path: Path) -> None:
         (GOOD + "[constants]\namout = 1", "constants.amout", "Did you mean `amount`?"),
         (GOOD + "region = 'a * b'", "columns.region", "multiplied"),
         (GOOD.replace("order.paid", "order.payd"), "kind", "Did you mean `order.paid`?"),
+        (GOOD.replace("order.paid", "contact.opt_out"), "kind", "Did you mean `contact.opted_out`?"),
         (GOOD.replace("occurred_at", "at"), "columns", "occurred_at"),
         (GOOD.replace('kind = "order.paid"', ""), "kind, kinds", "type"),
         (GOOD + "[kinds]\nbuy = 'order'", "kind, kinds", "both"),

@@ -64,3 +64,20 @@ def test_a_customer_who_agreed_again_may_be_called() -> None:
 def test_nothing_known_forbids_nothing() -> None:
     assert NO_HISTORY.obstacle(T0, SHOP) == ""
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(NO_HISTORY), type=ContactHistory) == NO_HISTORY
+
+
+def test_messages_of_the_shops_tools_count_only_if_the_policy_says_so() -> None:
+    counting = PLANNED.with_policy(Policy(contacts=Contacts(per_week=2, count_shop_messages=True)))
+    history = NO_HISTORY.after_message(T0).after_contact(T0 + DAY_US)
+    assert history.obstacle(T0 + 2 * DAY_US, SHOP) == ""
+    assert history.obstacle(T0 + 2 * DAY_US, counting) == CONTACT_LIMIT
+    assert history.obstacle(T0 + WEEK_US, counting) == ""  # the message is a week old
+    assert not NO_HISTORY.after_message(T0).has_contact_since(T0 - DAY_US), "a message is not a call"
+
+
+@given(st.lists(st.integers(0, 40).map(lambda half: T0 + half * 12 * HOUR_US), max_size=20))
+def test_messages_are_bounded_like_contacts(times: list[int]) -> None:
+    history = NO_HISTORY
+    for at in times:
+        history = history.after_message(at)
+    assert history.messages == history_of(times).contacts

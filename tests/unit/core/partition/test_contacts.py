@@ -8,16 +8,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from stream_app.core.alerts.contact_history import NO_HISTORY
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.customers.consent import has_opted_out
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import encode
+from stream_app.core.events.schema import Event, encode
 from stream_app.core.kpis.event_counts import PLACE
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outgoing import unpack
 from stream_app.core.messages.schema import AlertAction, AlertStep, AllocationDone, encode_message
 from stream_app.core.partition.task import Limits, PartitionTask
+from stream_app.core.policy.campaign import Campaign
+from stream_app.core.policy.policy import Contacts, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from tests.harness.in_memory import TOPICS, tick
@@ -128,10 +132,56 @@ def test_who_opted_in_again_is_called_in_whatever_order_both_arrive() -> None:
         assert called(planning_task(*contacts))[0] == ["c", "d"]
 
 
-def test_consent_does_not_change_alerts_by_risk() -> None:
-    shop = msgspec.structs.replace(SHOP, alert_above=0.0, agreement=0)
+COUNTING = PLANNED.with_policy(Policy(contacts=Contacts(count_shop_messages=True)))
+
+
+@pytest.mark.parametrize(
+    ("message", "shop", "limited"),
+    [
+        (contact("c", MONDAY - 6 * DAY_US), COUNTING, True),
+        (contact("c", MONDAY - 6 * DAY_US), PLANNED, False),
+        (contact("c", MONDAY - 7 * DAY_US), COUNTING, False),
+        (contact("c", MONDAY - DAY_US, "delivered"), COUNTING, False),
+        (replace(contact("c", MONDAY - DAY_US), alert_id="al_1"), COUNTING, False),  # the alert counts already
+    ],
+)
+def test_messages_of_the_shops_tools_limit_calls_if_the_policy_says_so(
+    message: Event, shop: Settings, limited: bool
+) -> None:
+    found, suppressed = called(planning_task(encode(message), shop=shop))
+    assert (found, suppressed["contact_limit"]) == ((["d"], 1) if limited else (["c", "d"], 0))
+
+
+def test_messages_are_stored_with_the_customer() -> None:
+    customer = Customer("c", 0, history=NO_HISTORY.after_message(T0))
+    (packed,) = encode_customers([customer], task_with().processor.ranking)
+    (restored,) = decode_customers([("c", packed)], SHOP.horizon).customers
+    assert restored.history == customer.history
+
+
+BY_RISK = msgspec.structs.replace(SHOP, alert_above=0.0, agreement=0)
+
+
+def test_who_opted_out_gets_no_alert_by_risk_and_is_counted() -> None:
+    assert called(planning_task(shop=BY_RISK)) == (["c", "d"], Counter())
+    out, back = encode(contact("c", MOMENT, "opted_out")), encode(contact("c", MOMENT + 5, "opted_in"))
+    assert called(planning_task(out, shop=BY_RISK)) == (["d"], Counter(opted_out=1))
+    assert called(planning_task(out, back, shop=BY_RISK)) == (["c", "d"], Counter())
+
+
+def test_the_next_customer_by_risk_gets_the_place_of_one_who_opted_out() -> None:
+    shop = msgspec.structs.replace(BY_RISK, capacity=1)
+    (first,), _ = called(planning_task(shop=shop))
+    out = encode(contact(first, MOMENT, "opted_out"))
+    ((following,), suppressed) = called(planning_task(out, shop=shop))
+    assert (following != first, suppressed) == (True, Counter(opted_out=1))
+
+
+def test_who_opted_out_is_not_counted_on_days_without_alerts() -> None:
+    sale = Campaign("sale", EPOCH.date(), EPOCH.date().replace(year=2100), lull_days=0)
     out = encode(contact("c", MOMENT, "opted_out"))
-    assert called(planning_task(out, shop=shop)) == called(planning_task(shop=shop))
+    shop = msgspec.structs.replace(BY_RISK, campaigns=(sale,))
+    assert called(planning_task(out, shop=shop)) == ([], Counter(campaign=1))
 
 
 def test_who_opts_out_before_their_first_order_is_remembered() -> None:
