@@ -102,6 +102,11 @@ def _show_arms(found: UpliftFigures, words: Translator) -> None:
 def lines(found: UpliftFigures, words: Translator, *, replayed: bool) -> list[str]:
     """Return what the figures say, as sentences."""
     said = [words.text("uplift.replayed")] if replayed else []
+    if len(found.shares) > 1:
+        parts = [
+            words.text("uplift.part", share=f"{100 * one.share:g}", drawn=f"{one.drawn:,}") for one in found.shares
+        ]
+        said.append(words.text("uplift.shares", parts=words.text("uplift.then").join(parts)))
     if found.waiting:
         said.append(words.text("uplift.waiting", waiting=f"{found.waiting:,}", drawn=f"{found.drawn:,}"))
     said.append(_effect("uplift.effect", found.effect, words) if found.effect else words.text("uplift.no_effect"))

@@ -134,9 +134,14 @@ def _opening(alert: Alert, experiment: str) -> dict[str, Any]:
         "expires_at": instant(alert.expires_at),
         "rank": alert.rank,
         **_details(candidate),
-        **({"experiment": experiment} if candidate.arm else {}),
+        **(_drawn(candidate, experiment) if candidate.arm else {}),
         **({"policy": alert.policy} if alert.policy else {}),
     }
+
+
+def _drawn(candidate: AlertCandidate, experiment: str) -> dict[str, Any]:
+    also = {"also": candidate.explanation.also} if candidate.explanation.also else {}
+    return {"experiment": experiment, "holdout_share": candidate.share, **also}
 
 
 def _urgent(breach: SlaBreach) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class _Line(msgspec.Struct):
     at: datetime | None = None  # alerts.jsonl
     opened_at: datetime | None = None  # shop.alerts
     experiment: str = ""
+    holdout_share: float = 0.0  # 0 in records of earlier releases
     lost_probability: float | None = None
     monthly_worth: float = 0.0
     causes: dict[str, float] = {}  # alerts.jsonl, most likely first
@@ -66,7 +67,17 @@ def recorded_draws(path: Path, experiment: str) -> list[Subject]:
         arm, at = _ARMS.get(line.kind or line.type), line.at or line.opened_at
         if arm and at and line.experiment == experiment:
             lost, worth = line.lost_probability or 0.0, line.monthly_worth
-            found.append(Subject(line.customer_id, arm, micros(at), lost, worth, line.likeliest_cause))
+            found.append(
+                Subject(
+                    customer=line.customer_id,
+                    arm=arm,
+                    drawn_at=micros(at),
+                    lost_probability=lost,
+                    monthly_worth=worth,
+                    family=line.likeliest_cause,
+                    share=line.holdout_share,
+                )
+            )
     return sorted(found, key=lambda one: one.drawn_at)
 
 

@@ -21,7 +21,7 @@ DRAWN_FILE: Final = "holdout.csv"
 FIGURES_FILE: Final = "uplift.json"
 _COLUMNS: Final = (
     *("customer_id", "drawn_at", "arm", "lost_probability", "monthly_worth", "cause"),
-    *("ordered", "revenue"),
+    *("ordered", "revenue", "share"),
 )
 
 
@@ -40,6 +40,7 @@ def subjects(outcome: Outcome, window: int) -> list[Subject]:
             lost_probability=alert.candidate.lost_probability,
             monthly_worth=alert.candidate.monthly_worth,
             family=alert.likeliest_cause,
+            share=alert.candidate.share,
         )
         for alert in outcome.opened
         if alert.candidate.arm
@@ -101,4 +102,5 @@ def _rows(drawn: Iterable[Subject], window: int, until: int) -> Iterable[tuple[s
             one.family,
             str(int(one.ordered)) if known else "",
             f"{one.revenue:.2f}" if known else "",
+            f"{one.share:g}",
         )

@@ -275,7 +275,9 @@ class MemorySystem:
         number = max(
             (m.sequence for of in messages for m in of if isinstance(m, AlertStep | AllocationDone)), default=0
         )
-        self.allocator_stored = self.allocator.recover(min(max(of, default=-1) for of in done), number).position
+        drawn = min(max((m.drawn for m in of if isinstance(m, AllocationDone)), default=0) for of in messages)
+        moment = min(max(of, default=-1) for of in done)
+        self.allocator_stored = self.allocator.recover(moment, number, drawn).position
 
     def sent_to(self, kind: str) -> list[Outgoing]:
         return [one for one in self.sent if one.topic == kind]

@@ -180,12 +180,12 @@ def test_an_allocator_looks_beyond_unreadable_batches(make: Make) -> None:
     """Its last marker is further back than it first looks, and unreadable batches hide how far."""
     live = make()
     topic = live.config.kafka.topics.control
-    assert last_of_allocator(live.config, topic, 0) == (0, 0, -1)
-    done = encode_message(AllocationDone(occurred_at=START, sequence=7))
+    assert last_of_allocator(live.config, topic, 0) == (0, 0, -1, 0)
+    done = encode_message(AllocationDone(occurred_at=START, sequence=7, drawn=9))
     assert raw(live, "control", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
     for _ in range(20):
         assert raw(live, "control", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
-    assert last_of_allocator(live.config, topic, 0) == (5, 7, FIRST)
+    assert last_of_allocator(live.config, topic, 0) == (5, 7, FIRST, 9)
 
 
 def last(live: LiveSystem, topic: str) -> int:

@@ -55,11 +55,13 @@ class LastSent(NamedTuple):
         sequence: highest sequence number of its outbox.
         control: highest number that it has used in the control messages of the partition.
         moment: time of the latest allocation round, in microseconds; -1 if there is none.
+        drawn: number of customers drawn in the holdout experiment until then.
     """
 
     sequence: int
     control: int
     moment: int
+    drawn: int
 
 
 def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BACK) -> int:
@@ -86,7 +88,7 @@ def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSen
     """Return the last records that the allocator has sent to a partition of the control topic. Raises NoBroker."""
     look_back = _LOOK_BACK
     while True:
-        sequences, numbers, moment = list[int](), list[int](), -1
+        sequences, numbers, moment, drawn = list[int](), list[int](), -1, 0
         records, whole = _readable(config, [topic], partition, look_back)
         for record in records:
             message = decode_control(record.value or b"")
@@ -94,9 +96,9 @@ def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSen
                 sequences.append(sequence_of(record.headers))
                 numbers.append(message.sequence)
             if isinstance(message, AllocationDone):
-                moment = max(moment, micros(message.occurred_at))
+                moment, drawn = max(moment, micros(message.occurred_at)), max(drawn, message.drawn)
         if moment >= 0 or whole:  # otherwise actions of the staff may hide them
-            return LastSent(highest(sequences), highest(numbers), moment)
+            return LastSent(highest(sequences), highest(numbers), moment, drawn)
         look_back *= _FURTHER
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from stream_app.core.alerts.arms import Draws
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, allocate
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
@@ -22,12 +23,14 @@ MOMENTS_AHEAD: Final = 64  # maximum number of moments buffered per partition wh
 NUMBER: Final = -1  # the allocator's partition number in the store
 
 
-class AllocatorPosition(msgspec.Struct):
+class AllocatorPosition(msgspec.Struct, omit_defaults=True):
     """Progress of the allocator."""
 
     read: dict[int, ReadPosition]
     moment: int  # latest moment allocated, microseconds
     sequence: int  # sequence number of the last message to a partition
+    experiment: str = ""  # name of the latest holdout experiment
+    drawn: int = 0  # number of customers drawn in it
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Allocator(OutboxReader[CandidateBatch]):
     def __init__(self, partitions: int, settings: Settings, partition_of: Callable[[str], int]) -> None:
         super().__init__(partitions)
         self.position = AllocatorPosition(dict.fromkeys(range(partitions), ReadPosition()), NEVER, 0)
+        self._draws = Draws(settings.holdout)
         self._settings = settings
         self._partition_of = partition_of
         self._base = b""
@@ -64,6 +68,8 @@ class Allocator(OutboxReader[CandidateBatch]):
         if position:
             self.position = msgspec.json.decode(position, type=AllocatorPosition)
             self.resume(self.position.read)
+        if self.position.experiment == self._settings.holdout.experiment:
+            self._draws.count = self.position.drawn
 
     def push(self, partition: int, offset: int, sequence: int, batch: CandidateBatch) -> bool:
         """Buffer a partition's candidates; return False if they are duplicates."""
@@ -82,13 +88,15 @@ class Allocator(OutboxReader[CandidateBatch]):
         """Partitions whose candidates for the next moment are still incomplete."""
         return [number for number, waiting in self.waiting.items() if all(batch.more for batch, _ in waiting)]
 
-    def recover(self, moment: int, sequence: int) -> Commit:
+    def recover(self, moment: int, sequence: int, drawn: int) -> Commit:
         """Return a commit that skips what is already in Kafka, after a rollback of the store.
 
         Args:
             moment: latest moment completed in every partition, microseconds; it is not allocated again.
             sequence: highest sequence number of any message to a partition.
+            drawn: number of customers drawn in the holdout experiment until that moment.
         """
+        self._draws.count = max(drawn, self._draws.count)
         self.position.moment = max(moment, self.position.moment)
         self.position.sequence = max(sequence, self.position.sequence)
         return self._commit([])
@@ -109,7 +117,8 @@ class Allocator(OutboxReader[CandidateBatch]):
         records: list[Outgoing] = []
         put_off = 0
         if moment > self.position.moment:
-            alerts, put_off = allocate(candidates, self._settings)
+            alerts, put_off = allocate(self._draws.assign(candidates), self._settings)
+            self._draws.add(candidates, alerts)
             records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
         held_out = sum(one.is_held_out for one in alerts)
@@ -125,11 +134,13 @@ class Allocator(OutboxReader[CandidateBatch]):
             records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence, experiment)
         for number in self.waiting:
             position.sequence += 1
-            done = encode_message(AllocationDone(from_micros(moment), position.sequence))
+            done = encode_message(AllocationDone(from_micros(moment), position.sequence, self._draws.count))
             records.append(Outgoing(outbox.CONTROL, number, None, done))
         return records
 
     def _commit(self, records: list[Outgoing]) -> Commit:
+        if self._draws.count:
+            self.position.experiment, self.position.drawn = self._settings.holdout.experiment, self._draws.count
         base, self._base = self._base, msgspec.json.encode(self.position)
         return Commit(NUMBER, base, self._base, {}, b"", [pack(record) for record in records])
 
@@ -137,4 +148,4 @@ class Allocator(OutboxReader[CandidateBatch]):
 def rewind(position: bytes) -> bytes:
     """Return a stored position with all partitions reset to their beginnings. No moment is allocated again."""
     found = msgspec.json.decode(position, type=AllocatorPosition)
-    return msgspec.json.encode(AllocatorPosition(rewound(found.read), found.moment, found.sequence))
+    return msgspec.json.encode(msgspec.structs.replace(found, read=rewound(found.read)))

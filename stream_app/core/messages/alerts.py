@@ -34,6 +34,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         next_order_to: its end; missing if it is open, because the customer may well not return.
         experiment: name of the holdout experiment in which the customer was drawn to be called; empty: none.
         policy: version of the contact policy, if calls are planned.
+        holdout_share: share of customers held out in the experiment when the customer was drawn first.
     """
 
     alert_id: Id
@@ -57,6 +58,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     next_order_to: Instant | None = None
     experiment: Name = ""
     policy: Key = ""
+    holdout_share: Probability = 0.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for times outside 1970 to 2200."""
@@ -79,6 +81,8 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
         experiment: name of the holdout experiment.
         lost_probability: probability that the customer is lost.
         cause: most likely cause; empty if unknown.
+        holdout_share: share of customers held out in the experiment when the customer was drawn first.
+        segments: the customer's segments.
     """
 
     alert_id: Id
@@ -91,6 +95,8 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
     lost_probability: Probability
     shop_id: Id = DEFAULT_SHOP
     cause: Name = ""
+    holdout_share: Probability = 0.0
+    segments: Annotated[tuple[Key, ...], msgspec.Meta(max_length=17)] = ()
 
     @property
     def latest(self) -> int:

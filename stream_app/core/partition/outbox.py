@@ -242,7 +242,7 @@ def _announcement(alert: Alert, experiment: str) -> AlertMessage:
     if not alert.candidate.arm:
         return opened
     if not alert.is_held_out:
-        return msgspec.structs.replace(opened, experiment=experiment)
+        return msgspec.structs.replace(opened, experiment=experiment, holdout_share=alert.candidate.share)
     return AlertHeldOut(
         alert_id=opened.alert_id,
         customer_id=opened.customer_id,
@@ -254,6 +254,8 @@ def _announcement(alert: Alert, experiment: str) -> AlertMessage:
         lost_probability=opened.lost_probability or 0.0,
         shop_id=opened.shop_id,
         cause=alert.likeliest_cause,
+        holdout_share=alert.candidate.share,
+        segments=alert.candidate.explanation.segments,
     )
 
 
@@ -276,6 +278,7 @@ def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
         next_order_from=candidate.next_order_from,
         next_order_to=candidate.next_order_to,
         arm=candidate.arm,
+        share=candidate.share,
     )
 
 

@@ -16,7 +16,7 @@ from stream_app.core.events.schema import encode
 from stream_app.core.partition.outbox import opening
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
-from stream_app.core.uplift.figures import Effect, Outlook, Subject, UpliftFigures
+from stream_app.core.uplift.figures import Effect, Outlook, ShareFigures, Subject, UpliftFigures
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM, TREATED, Holdout
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
@@ -69,6 +69,14 @@ def test_not_within_two_years_is_an_answer(lang: str) -> None:
     assert ("not within 2 years" if lang == "en" else "2 年内也看不出") in said
 
 
+@pytest.mark.parametrize(
+    ("lang", "says"), [("en", "50% of 800 customers, then 20% of 100"), ("zh", "800 位客户按 50%")]
+)
+def test_a_share_that_has_fallen_is_named(lang: str, says: str) -> None:
+    fallen = msgspec.structs.replace(FOUND, shares=[ShareFigures(0.5, 800, 390), ShareFigures(0.2, 100, 21)])
+    assert says in "\n".join(lines(fallen, Translator(lang, "cli"), replayed=True))
+
+
 def test_a_broken_split_is_an_alarm_and_an_answer_is_named() -> None:
     broken = msgspec.structs.replace(FOUND, mismatch=5e4, outlook=Outlook(answer=True, days=0.0, detectable=0.05))
     said = "\n".join(lines(broken, Translator("en", "cli"), replayed=True))
@@ -93,7 +101,7 @@ def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path)
     assert found.effect.lower < 0.0 < found.effect.upper
     rows = (out / "holdout.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == found.drawn + 1
-    assert sum(row.endswith(",,") for row in rows) == found.waiting
+    assert sum(row.endswith(",,,0.5") for row in rows) == found.waiting
     for lang, word in (("en", "called"), ("zh", "联系组")):
         assert word in run("uplift", str(out), "--lang", lang).stdout
 
@@ -111,7 +119,7 @@ def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path)
 
 def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path) -> None:
     candidate = AlertCandidate(
-        "ann", T0, 1.0, 0.8, 12.5, 30.0, 8.0, 1, 1, lost_probability=0.7, act_by=T0, arm=HELD_OUT
+        "ann", T0, 1.0, 0.8, 12.5, 30.0, 8.0, 1, 1, lost_probability=0.7, act_by=T0, arm=HELD_OUT, share=0.2
     )
     explained = Explanation("loyal", (Cause("price", 0.8), Cause("service", 0.1)))
     path, both = tmp_path / "alerts.jsonl", []
@@ -123,7 +131,7 @@ def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path)
     messages.append(opening(0, exempt, 1, "spring")[0].payload)
     path.write_bytes(b"\n".join(messages))
     found = recorded_draws(path, "spring")
-    assert found == [Subject(arm, arm, T0, 0.7, 12.5, "price") for arm in (HELD_OUT, TREATED)]
+    assert found == [Subject(arm, arm, T0, 0.7, 12.5, "price", share=0.2) for arm in (HELD_OUT, TREATED)]
     assert recorded_draws(path, "summer") == []
     path.write_bytes(b"{}")
     with pytest.raises(BadOption, match="Line 1 is not an alert"):
