@@ -29,6 +29,7 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     settings: Annotated[Path | None, typer.Option(help="TOML file with the shop's settings, with --alerts.")] = None,
     holdout: Annotated[str | None, typer.Option(help="Share of customers held out, with --alerts.")] = None,
     experiment: Annotated[str | None, typer.Option(help="Name of the experiment, with --alerts.")] = None,
+    playbook: Annotated[Path | None, typer.Option(help="Your own playbook at that time, with --alerts.")] = None,
     as_json: JsonOption = False,
     lang: LangOption = "",
 ) -> None:
@@ -36,7 +37,8 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     if folder is not None:
         found = read_figures(folder)
     elif alerts is not None and log:
-        found = _recorded(alerts, log, mapping, settings, {"holdout.share": holdout, "holdout.experiment": experiment})
+        given = {"holdout.share": holdout, "holdout.experiment": experiment}
+        found = _recorded(alerts, log, mapping, settings, given, playbook)
     else:
         raise BadOption(option="FOLDER", value="", remedy="Name the results of a replay, or use --alerts and --log.")
     if as_json:
@@ -46,8 +48,9 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     _show_arms(found, words)
     for line in lines(found, words, replayed=folder is not None):
         console.print(Text(line), soft_wrap=True)
-    if found.families:
-        _show_families(found.families, words)
+    for kind, families in (("cause", found.families), ("measure", found.measures), ("channel", found.channels)):
+        if len(families) > 1 or (families and kind == "cause"):
+            _show_families(kind, families, words)
 
 
 def read_figures(folder: Path) -> UpliftFigures:
@@ -65,10 +68,16 @@ def read_figures(folder: Path) -> UpliftFigures:
 
 
 def _recorded(
-    alerts: Path, log: list[str], mapping: str, settings: Path | None, given: dict[str, str | None]
+    alerts: Path,
+    log: list[str],
+    mapping: str,
+    settings: Path | None,
+    given: dict[str, str | None],
+    playbook: Path | None,
 ) -> UpliftFigures:
     from stream_app.cli.replay import read_settings
     from stream_app.ingest import LogFormat
+    from stream_app.notifications.playbook.playbook import load_playbook
     from stream_app.replay.recorded_draws import recorded_uplift
 
     held_out = given["holdout.share"]
@@ -78,7 +87,7 @@ def _recorded(
     shop = read_settings(settings, values)
     if not shop.holdout.share:
         raise BadOption(option="--holdout", value="0", remedy="Use the share that was held out, or --settings.")
-    return recorded_uplift(alerts, log, LogFormat(mapping), shop)
+    return recorded_uplift(alerts, log, LogFormat(mapping), shop, load_playbook(playbook))
 
 
 def _show_arms(found: UpliftFigures, words: Translator) -> None:
@@ -141,11 +150,11 @@ def _outlook(found: UpliftFigures, words: Translator) -> list[str]:
     ]
 
 
-def _show_families(families: list[FamilyEffect], words: Translator) -> None:
-    names = ("cause", "customers", "shrunk", "unshrunk")
+def _show_families(kind: str, families: list[FamilyEffect], words: Translator) -> None:
+    names = (kind, "customers", "shrunk", "unshrunk")
     rows = [
         (
-            words.cause(one.family) if one.family else words.text("uplift.unknown"),
+            family_name(kind, one.family, words),
             f"{one.customers:,}",
             f"{_points(one.effect)} ± {100 * one.error:.1f}",
             _points(one.unshrunk),
@@ -153,4 +162,14 @@ def _show_families(families: list[FamilyEffect], words: Translator) -> None:
         for one in families
     ]
     columns = {words.text(f"uplift.{name}"): 0 for name in names}
-    show_table(results(), words.text("uplift.families"), columns, rows)
+    show_table(results(), words.text(f"uplift.by_{kind}"), columns, rows)
+
+
+def family_name(kind: str, key: str, words: Translator) -> str:
+    """Return the name of a family. A measure is named by its cause, and by its segment if it has one."""
+    if not key:
+        return words.text("uplift.unknown")
+    if kind == "channel":
+        return words.text(f"contact_channels.{key}")
+    cause, _, segment = key.partition(".")
+    return f"{words.cause(cause)} · {words.segment(segment)}" if segment else words.cause(cause)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from stream_app.cli.replay import read_settings
-from stream_app.cli.uplift import lines
+from stream_app.cli.uplift import family_name, lines
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.events.schema import encode
@@ -20,7 +20,9 @@ from stream_app.core.uplift.figures import Effect, Outlook, ShareFigures, Subjec
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM, TREATED, Holdout
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
+from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.replay.recorded_draws import recorded_draws
+from stream_app.replay.uplift import recommended
 from stream_app.simulate import ShopSettings, simulate
 from tests.harness.shops import T0
 from tests.unit.cli.test_commands import run
@@ -101,7 +103,7 @@ def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path)
     assert found.effect.lower < 0.0 < found.effect.upper
     rows = (out / "holdout.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == found.drawn + 1
-    assert sum(row.endswith(",,,0.5") for row in rows) == found.waiting
+    assert sum(row.endswith(",,") for row in rows) == found.waiting
     for lang, word in (("en", "called"), ("zh", "联系组")):
         assert word in run("uplift", str(out), "--lang", lang).stdout
 
@@ -113,7 +115,14 @@ def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path)
     assert live.arms == found.arms
     assert live.effect is not None
     assert live.effect.effect == pytest.approx(found.effect.effect, abs=1e-4)  # alerts.jsonl rounds
-    assert [one.family for one in live.families] == [one.family for one in found.families]
+    for live_families, families in (
+        (live.families, found.families),
+        (live.measures, found.measures),
+        (live.channels, found.channels),
+    ):
+        assert [one.family for one in live_families] == [one.family for one in families]
+    assert found.measures
+    assert sum(one.customers for one in found.channels) <= found.drawn - found.waiting
     assert "A/A" not in run("uplift", *options, "--settings", str(path)).stdout
 
 
@@ -130,12 +139,36 @@ def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path)
     exempt = replace(both[1], candidate=replace(both[1].candidate, arm=NO_ARM))
     messages.append(opening(0, exempt, 1, "spring")[0].payload)
     path.write_bytes(b"\n".join(messages))
-    found = recorded_draws(path, "spring")
-    assert found == [Subject(arm, arm, T0, 0.7, 12.5, "price", share=0.2) for arm in (HELD_OUT, TREATED)]
-    assert recorded_draws(path, "summer") == []
+    found, playbook = recorded_draws(path, "spring", load_playbook()), load_playbook()
+    measure, channel = recommended(playbook, "price", ("loyal",), 12.5)
+    assert measure.startswith("price")
+    assert found == [
+        Subject(arm, arm, T0, 0.7, 12.5, "price", share=0.2, measure=measure, channel=channel)
+        for arm in (HELD_OUT, TREATED)
+    ]
+    assert recorded_draws(path, "summer", playbook) == []
     path.write_bytes(b"{}")
     with pytest.raises(BadOption, match="Line 1 is not an alert"):
-        recorded_draws(path, "spring")
+        recorded_draws(path, "spring", playbook)
+
+
+def test_the_recommended_measure_is_that_of_the_message_to_the_staff(tmp_path: Path) -> None:
+    own = tmp_path / "playbook.yaml"
+    text = "limits: {phone_from: 100}\ncauses:\n  price:\n    vip: {channels: [phone, email]}\n"
+    own.write_text(text, encoding="utf-8")
+    playbook = load_playbook(own)
+    assert recommended(playbook, "price", ("vip", "repeat"), 100.0) == ("price.vip", "phone")
+    assert recommended(playbook, "price", ("vip",), 99.0) == ("price.vip", "email")
+    assert recommended(playbook, "price", ("nobody",), 99.0)[0] == "price"
+    assert recommended(playbook, "unknown", ("vip",), 99.0) == ("", "")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_measures_and_channels_are_named(lang: str) -> None:
+    words = Translator(lang, "cli", "explanations")
+    assert "·" in family_name("measure", "price.vip", words)
+    assert family_name("channel", "phone", words) == {"en": "phone", "zh": "电话"}[lang]
+    assert family_name("cause", "", words) == words.text("uplift.unknown")
 
 
 def test_a_folder_without_a_holdout_is_refused(tmp_path: Path) -> None:

@@ -255,7 +255,10 @@ def shop(count: int, effect: float, holdout: Holdout) -> list[Subject]:
         arm = holdout.arm(name, 0.0, complains=False)
         ordered = bool(random.random() < 0.5 - 0.4 * lost + effect * (arm == TREATED))
         family = "price" if number % 3 else "forgot_shop"
-        subjects.append(Subject(name, arm, number * DAY_US, lost, 30.0, family, ordered, 40.0 * ordered))
+        channel = "phone" if number % 2 else "sms"
+        measure = f"{family}.vip" if number % 4 == 0 else family
+        bought = Subject(name, arm, number * DAY_US, lost, 30.0, family, ordered, 40.0 * ordered)
+        subjects.append(replace(bought, measure=measure, channel=channel))
     return subjects
 
 
@@ -272,6 +275,9 @@ def test_the_figures_tell_an_effect_from_none() -> None:
     assert found.outlook.days == 0.0
     assert found.mismatch < MISMATCH
     assert [one.family for one in found.families] == ["price", "forgot_shop"]
+    assert {one.family for one in found.measures} == {"price", "price.vip", "forgot_shop", "forgot_shop.vip"}
+    assert [(one.family, one.customers) for one in found.channels] == [("phone", 1_000), ("sms", 1_000)]
+    assert all(abs(one.effect - 0.2) < 4 * one.error for one in (*found.measures, *found.channels))
     assert sum(one.customers for one in found.arms) == found.drawn == 2_000
     held_out = found.arms[1].customers
     assert found.cost == pytest.approx(found.effect.effect * held_out * 40.0)
