@@ -27,6 +27,9 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     log: Annotated[list[str] | None, typer.Option(help="The shop's log, with --alerts. Repeatable.")] = None,
     mapping: Annotated[str, typer.Option(help="Format of the log, as --format of replay.")] = "jsonl",
     settings: Annotated[Path | None, typer.Option(help="TOML file with the shop's settings, with --alerts.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="The shop's contact policy (holdout, rates of currencies), with --alerts.")
+    ] = None,
     holdout: Annotated[str | None, typer.Option(help="Share of customers held out, with --alerts.")] = None,
     experiment: Annotated[str | None, typer.Option(help="Name of the experiment, with --alerts.")] = None,
     playbook: Annotated[Path | None, typer.Option(help="Your own playbook at that time, with --alerts.")] = None,
@@ -38,6 +41,8 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         found = read_figures(folder)
     elif alerts is not None and log:
         given = {"holdout.share": holdout, "holdout.experiment": experiment}
+        if policy is not None:
+            given["policy"] = str(policy)
         found = _recorded(alerts, log, mapping, settings, given, playbook)
     else:
         raise BadOption(option="FOLDER", value="", remedy="Name the results of a replay, or use --alerts and --log.")

@@ -12,6 +12,7 @@ import msgspec
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import Event
 from stream_app.core.model.labels import counts_as_order
+from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
 from stream_app.core.units import micros
 from stream_app.core.uplift.figures import Subject, UpliftFigures, figures
@@ -114,7 +115,8 @@ def recorded_uplift(
             for event in batch:
                 last = event.at
                 if counts_as_order(event, settings):
-                    yield event.customer_id, last, getattr(event, "amount", None) or 0.0
+                    order = in_shop_currency(event, settings.policy.currency)
+                    yield event.customer_id, last, getattr(order, "amount", None) or 0.0
 
     with tempfile.TemporaryDirectory() as workdir, open_log(logs, form, Path(workdir)) as log:
         found = with_orders(drawn, orders(log.batches()), window)

@@ -24,7 +24,7 @@ from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.replay.recorded_draws import recorded_draws
 from stream_app.replay.uplift import recommended
 from stream_app.simulate import ShopSettings, simulate
-from tests.harness.shops import T0
+from tests.harness.shops import T0, order
 from tests.unit.cli.test_commands import run
 
 EFFECT = Effect(0.031, -0.02, 0.082, 0.02)
@@ -150,6 +150,25 @@ def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path)
     path.write_bytes(b"{}")
     with pytest.raises(BadOption, match="Line 1 is not an alert"):
         recorded_draws(path, "spring", playbook)
+
+
+def test_amounts_are_in_the_shops_currency(tmp_path: Path) -> None:
+    log, alerts, policy = (tmp_path / name for name in ("log.jsonl", "alerts.jsonl", "policy.yaml"))
+    paid = [
+        order(name, T0 + 2 * DAY_US + place, amount=10.0, currency=currency)
+        for place, (name, currency) in enumerate((("c1", "USD"), ("c1", "CNY"), ("c2", None)))
+    ]
+    log.write_bytes(b"".join(encode(one) + b"\n" for one in (*paid, order("c3", T0 + 90 * DAY_US))))
+    drawn = [
+        {"kind": "opened", "customer_id": name, "at": "2024-01-02T00:00:00Z", "experiment": "calls"}
+        for name in ("c1", "c2")
+    ]
+    alerts.write_bytes(b"\n".join(msgspec.json.encode({**one, "causes": {"price": 1.0}}) for one in drawn))
+    policy.write_text("currency: {base: CNY, rates: {USD: 7.5}}\nholdout: {share: 20%}\n", encoding="utf-8")
+    shown = run("uplift", "--alerts", str(alerts), "--log", str(log), "--policy", str(policy), "--json")
+    assert shown.exit_code == 0, shown.stderr
+    found = msgspec.json.decode(shown.stdout, type=UpliftFigures)
+    assert [(one.arm, one.customers, one.revenue) for one in found.arms if one.customers] == [(TREATED, 2, 95.0)]
 
 
 def test_the_recommended_measure_is_that_of_the_message_to_the_staff(tmp_path: Path) -> None:
