@@ -122,13 +122,14 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
         ),
         request.out / "alerts.jsonl",
     )
+    drawn = {}
     if request.settings.holdout.share:
-        write_uplift(outcome, request.settings, results.log.last_at, request.out)
+        drawn["uplift"] = msgspec.to_builtins(write_uplift(outcome, request.settings, results.log.last_at, request.out))
     watcher.writing(CALL_LIST)
     zone = request.settings.clock
     write_call_list(results.next_list, request.out / CALL_LIST, request.lang, results.log.last_at, zone)
     watcher.writing("metrics.json")
-    figures = metrics(results)
+    figures = {**metrics(results), **drawn}
     text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
     (request.out / "metrics.json").write_text(text, encoding="utf-8")
     watcher.writing("report.html")

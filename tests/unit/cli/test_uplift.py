@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from stream_app.cli.replay import read_settings
-from stream_app.cli.uplift import family_name, lines
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.events.schema import encode
@@ -23,6 +22,7 @@ from stream_app.i18n import Translator
 from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.replay.recorded_draws import recorded_draws
 from stream_app.replay.uplift import recommended
+from stream_app.report.uplift import family_name, lines
 from stream_app.simulate import ShopSettings, simulate
 from tests.harness.shops import T0, order
 from tests.unit.cli.test_commands import run
@@ -63,7 +63,7 @@ def test_a_holdout_without_planned_calls_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_not_within_two_years_is_an_answer(lang: str) -> None:
-    said = "\n".join(lines(FOUND, Translator(lang, "cli"), replayed=True))
+    said = "\n".join(lines(FOUND, Translator(lang, "uplift"), replayed=True))
     assert "+3.1" in said
     assert "-2.0" in said
     assert "5.0" in said
@@ -76,16 +76,16 @@ def test_not_within_two_years_is_an_answer(lang: str) -> None:
 )
 def test_a_share_that_has_fallen_is_named(lang: str, says: str) -> None:
     fallen = msgspec.structs.replace(FOUND, shares=[ShareFigures(0.5, 800, 390), ShareFigures(0.2, 100, 21)])
-    assert says in "\n".join(lines(fallen, Translator(lang, "cli"), replayed=True))
+    assert says in "\n".join(lines(fallen, Translator(lang, "uplift"), replayed=True))
 
 
 def test_a_broken_split_is_an_alarm_and_an_answer_is_named() -> None:
     broken = msgspec.structs.replace(FOUND, mismatch=5e4, outlook=Outlook(answer=True, days=0.0, detectable=0.05))
-    said = "\n".join(lines(broken, Translator("en", "cli"), replayed=True))
+    said = "\n".join(lines(broken, Translator("en", "uplift"), replayed=True))
     assert "Do not trust the effect" in said
     assert "this is an answer" in said
     nothing = msgspec.structs.replace(FOUND, effect=None, placebo=None, cost=None, outlook=None, waiting=0)
-    assert len(lines(nothing, Translator("en", "cli"), replayed=True)) == 3
+    assert len(lines(nothing, Translator("en", "uplift"), replayed=True)) == 3
 
 
 def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path) -> None:
@@ -106,6 +106,10 @@ def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path)
     assert sum(row.endswith(",,") for row in rows) == found.waiting
     for lang, word in (("en", "called"), ("zh", "联系组")):
         assert word in run("uplift", str(out), "--lang", lang).stdout
+
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert 'id="holdout"' in page
+    assert "Placebo" in page
 
     options = ("--alerts", str(out / "alerts.jsonl"), "--log", str(log), "--holdout", "50%", "--experiment", "spring")
     path = tmp_path / "shop.toml"
@@ -184,7 +188,7 @@ def test_the_recommended_measure_is_that_of_the_message_to_the_staff(tmp_path: P
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_measures_and_channels_are_named(lang: str) -> None:
-    words = Translator(lang, "cli", "explanations")
+    words = Translator(lang, "uplift")
     assert "·" in family_name("measure", "price.vip", words)
     assert family_name("channel", "phone", words) == {"en": "phone", "zh": "电话"}[lang]
     assert family_name("cause", "", words) == words.text("uplift.unknown")
