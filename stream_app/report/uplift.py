@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from stream_app.core.uplift.figures import MISMATCH, Effect, FamilyEffect, UpliftFigures
+from stream_app.core.uplift.figures import MISMATCH, OTHERS, Effect, FamilyEffect, UpliftFigures
 from stream_app.i18n import Translator
 from stream_app.report.tables import Table
 
@@ -108,8 +108,8 @@ def _family_table(kind: str, families: Sequence[FamilyEffect], words: Translator
 
 def family_name(kind: str, key: str, words: Translator) -> str:
     """Return the name of a family. A measure is named by its cause, and by its segment if it has one."""
-    if not key:
-        return words.text("uplift.unknown")
+    if key in ("", OTHERS):
+        return words.text("uplift.others" if key else "uplift.unknown")
     if kind == "channel":
         return words.text(f"uplift.channels.{key}")
     cause, _, segment = key.partition(".")

@@ -20,6 +20,7 @@ from stream_app.core.uplift.outlook import YEAR_DAYS, YEARS, Forecast
 from stream_app.core.uplift.regression import running_effect, unadjusted
 
 MISMATCH: Final = 1_000.0  # above it the split is broken; see betting.ratio_mismatch
+OTHERS: Final = "others"  # families with too few customers, together
 _FEWEST: Final = 10  # customers per arm of a family
 _MOST: Final = 1e300  # JSON has no infinity
 
@@ -216,13 +217,18 @@ def covariates(subjects: Sequence[Subject]) -> Floats:
 
 
 def _families(subjects: Sequence[Subject], family_of: Callable[[Subject], str]) -> list[FamilyEffect]:
-    """Return the effects of families with enough customers in both arms, largest family first."""
+    """Return the effects of families with enough customers in both arms, largest first; the others count as one."""
+    groups: dict[str, list[Subject]] = {}
+    for one in subjects:
+        groups.setdefault(family_of(one), []).append(one)
+    small = [name for name, members in groups.items() if not _is_large(members)]
+    others = [one for one in subjects if family_of(one) in small]
+    large = {name: members for name, members in groups.items() if name not in small}
+    if large and _is_large(others):
+        large[OTHERS] = others
     found: list[tuple[str, int, float, float]] = []
-    for name in sorted({family_of(one) for one in subjects}):
-        members = [one for one in subjects if family_of(one) == name]
+    for name, members in sorted(large.items()):
         arms: Bools = np.array([one.arm == TREATED for one in members])
-        if min(arms.sum(), (~arms).sum()) < _FEWEST:
-            continue
         shares = np.array([one.share for one in members])
         estimates = running_effect(arms, _outcomes(members), covariates(members), shares)
         if estimates.error[-1] > 0.0:
@@ -235,6 +241,11 @@ def _families(subjects: Sequence[Subject], family_of: Callable[[Subject], str]) 
         for (name, size, raw, _), effect, error in zip(found, effects, errors, strict=True)
     ]
     return sorted(families, key=lambda one: (-one.customers, one.family))
+
+
+def _is_large(members: Sequence[Subject]) -> bool:
+    called = sum(one.arm == TREATED for one in members)
+    return min(called, len(members) - called) >= _FEWEST
 
 
 def _cost(subjects: Sequence[Subject], effect: Effect | None) -> float | None:

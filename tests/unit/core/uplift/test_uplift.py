@@ -13,7 +13,7 @@ from benchmarks.uplift_coverage import experiments, measure
 from stream_app.core.units import DAY_US
 from stream_app.core.uplift.betting import log_wealth, proportion_bounds, ratio_mismatch
 from stream_app.core.uplift.families import shrunk
-from stream_app.core.uplift.figures import MISMATCH, Subject, figures
+from stream_app.core.uplift.figures import MISMATCH, OTHERS, Subject, figures
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM, TREATED, Holdout, draw
 from stream_app.core.uplift.intervals import LEAST, PLAIN, Boundary, clock_of, early_intervals, intervals
 from stream_app.core.uplift.outlook import Forecast
@@ -284,6 +284,17 @@ def test_the_figures_tell_an_effect_from_none() -> None:
     none = figures(shop(2_000, 0.0, holdout), holdout, 60 * DAY_US, now)
     assert none.effect is not None
     assert none.effect.lower < 0.0 < none.effect.upper
+
+
+def test_families_with_few_customers_count_as_one() -> None:
+    subjects = [
+        replace(one, family=f"rare {place % 10}" if place < 100 else "price")
+        for place, one in enumerate(shop(1_000, 0.2, HALF))
+    ]
+    found = figures(subjects, HALF, 60 * DAY_US, 5_000 * DAY_US)
+    assert [(one.family, one.customers) for one in found.families] == [("price", 900), (OTHERS, 100)]
+    few = figures(subjects[:110], HALF, 60 * DAY_US, 5_000 * DAY_US)
+    assert few.families == []  # none is large enough to be compared with the rest
 
 
 def test_each_draw_has_its_own_share_and_the_split_is_checked_by_it() -> None:
