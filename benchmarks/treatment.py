@@ -37,7 +37,7 @@ _RETURNS: Final = 0.2  # expected share of called customers who would order anyw
 class Unweighed(Holdout, frozen=True):
     """A holdout whose labels all count once."""
 
-    def copies(self, customer: str, decided_at: int, arm: str) -> int:  # noqa: ARG002 - the interface of Holdout
+    def copies(self, customer: str, decided_at: int, arm: str, share: float) -> int:  # noqa: ARG002 - of Holdout
         """Return 1."""
         return 1
 

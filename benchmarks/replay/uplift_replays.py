@@ -27,7 +27,11 @@ from stream_app.simulate import ShopSettings, simulate
 
 SHOP: Final = ShopSettings(customers=400, days=240)
 SETTINGS: Final = Settings(
-    horizon=30 * DAY_US, lost_after=90 * DAY_US, rank_by="worth", capacity=8, holdout=Holdout(0.5, planned=300)
+    horizon=30 * DAY_US,
+    lost_after=90 * DAY_US,
+    rank_by="worth",
+    capacity=8,
+    holdout=Holdout(0.5, planned=300, later_share=0.5),
 )
 EFFECTS: Final = (0.0, 0.05)
 

@@ -22,12 +22,14 @@ _ALL: Final = Queries('shop=~"$shop",cause=~"$cause",segment=~"$segment"')
 _FOUND: Final = Queries('cause=~"$cause",segment=~"$segment"')  # outcomes have no shop label
 _SENT: Final = Queries('channel=~"$channel"')
 SENT: Final = 'outcome="sent"'
+ORDERED: Final = 'outcome="ordered"'
+ARMS: Final = Names("arms", {"treated": "green", "held_out": "text"})
 
 
 def page(lang: str) -> Page:
     """Return the page in a language."""
     made = Page("causes", lang, VARIABLES, since="now-7d", refresh="1m")
-    for add_section in (_at_a_glance, _causes, _outcomes, _delivery):
+    for add_section in (_at_a_glance, _causes, _outcomes, _holdout, _delivery):
         add_section(made)
     return made
 
@@ -100,6 +102,27 @@ def _outcomes(page: Page) -> None:
     )
     found = _FOUND.increase("churn_alert_outcomes_total", "outcome")
     page.bars("found", {"{{outcome}}": f"sort_desc({found} > 0)"}, COUNT, names=Names("staff_outcomes"))
+
+
+def _holdout(page: Page) -> None:
+    page.row("holdout")
+    all_shops, arms, ended = Queries(), "experiment, arm", "churn_holdout_outcomes_total"
+    counted = all_shops.increase(ended, arms)
+    share = f"{all_shops.increase(ended, arms, ORDERED)} / ({counted} > 0)"
+    by_arm = f"{all_shops.increase(ended, 'arm', ORDERED)} / ({all_shops.increase(ended, 'arm')} > 0)"
+    page.bars("arms_ordered", {"{{arm}}": by_arm}, PERCENT, 8, names=ARMS)
+    page.table(
+        "arms",
+        [
+            Column("experiment", name="experiment"),
+            Column("arm", name="arm", named=ARMS.of),
+            Column("drawn", query=f"{all_shops.increase('churn_holdout_drawn_total', arms)} > 0", measure=COUNT),
+            Column("counted", query=f"{counted} > 0", measure=COUNT),
+            Column("share", query=share, measure=PERCENT),
+        ],
+        16,
+        largest="drawn",
+    )
 
 
 def _delivery(page: Page) -> None:

@@ -12,9 +12,11 @@ from rich.text import Text
 from stream_app.cli.options import JsonOption, LangOption, language, share
 from stream_app.cli.output import results, write_document
 from stream_app.cli.tables import show_table
-from stream_app.core.uplift.figures import MISMATCH, Effect, FamilyEffect, UpliftFigures
+from stream_app.core.uplift.figures import UpliftFigures
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
+from stream_app.report.tables import Table
+from stream_app.report.uplift import arm_table, family_tables, lines, title
 
 
 def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
@@ -27,8 +29,12 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     log: Annotated[list[str] | None, typer.Option(help="The shop's log, with --alerts. Repeatable.")] = None,
     mapping: Annotated[str, typer.Option(help="Format of the log, as --format of replay.")] = "jsonl",
     settings: Annotated[Path | None, typer.Option(help="TOML file with the shop's settings, with --alerts.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="The shop's contact policy (holdout, rates of currencies), with --alerts.")
+    ] = None,
     holdout: Annotated[str | None, typer.Option(help="Share of customers held out, with --alerts.")] = None,
     experiment: Annotated[str | None, typer.Option(help="Name of the experiment, with --alerts.")] = None,
+    playbook: Annotated[Path | None, typer.Option(help="Your own playbook at that time, with --alerts.")] = None,
     as_json: JsonOption = False,
     lang: LangOption = "",
 ) -> None:
@@ -36,18 +42,21 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     if folder is not None:
         found = read_figures(folder)
     elif alerts is not None and log:
-        found = _recorded(alerts, log, mapping, settings, {"holdout.share": holdout, "holdout.experiment": experiment})
+        given = {"holdout.share": holdout, "holdout.experiment": experiment}
+        if policy is not None:
+            given["policy"] = str(policy)
+        found = _recorded(alerts, log, mapping, settings, given, playbook)
     else:
         raise BadOption(option="FOLDER", value="", remedy="Name the results of a replay, or use --alerts and --log.")
     if as_json:
         write_document(found)
         return
-    words, console = Translator(language(lang), "cli", "explanations"), results()
-    _show_arms(found, words)
+    words, console = Translator(language(lang), "uplift"), results()
+    _show(title(found, words), arm_table(found, words))
     for line in lines(found, words, replayed=folder is not None):
         console.print(Text(line), soft_wrap=True)
-    if found.families:
-        _show_families(found.families, words)
+    for name, table in family_tables(found, words):
+        _show(name, table)
 
 
 def read_figures(folder: Path) -> UpliftFigures:
@@ -65,10 +74,16 @@ def read_figures(folder: Path) -> UpliftFigures:
 
 
 def _recorded(
-    alerts: Path, log: list[str], mapping: str, settings: Path | None, given: dict[str, str | None]
+    alerts: Path,
+    log: list[str],
+    mapping: str,
+    settings: Path | None,
+    given: dict[str, str | None],
+    playbook: Path | None,
 ) -> UpliftFigures:
     from stream_app.cli.replay import read_settings
     from stream_app.ingest import LogFormat
+    from stream_app.notifications.playbook.playbook import load_playbook
     from stream_app.replay.recorded_draws import recorded_uplift
 
     held_out = given["holdout.share"]
@@ -78,74 +93,8 @@ def _recorded(
     shop = read_settings(settings, values)
     if not shop.holdout.share:
         raise BadOption(option="--holdout", value="0", remedy="Use the share that was held out, or --settings.")
-    return recorded_uplift(alerts, log, LogFormat(mapping), shop)
+    return recorded_uplift(alerts, log, LogFormat(mapping), shop, load_playbook(playbook))
 
 
-def _show_arms(found: UpliftFigures, words: Translator) -> None:
-    names = ("arm", "customers", "ordered", "rate", "revenue")
-    rows = [
-        (
-            words.text(f"uplift.{one.arm}"),
-            f"{one.customers:,}",
-            f"{one.ordered:,}",
-            f"{one.ordered / one.customers:.1%}" if one.customers else "–",
-            f"{one.revenue / one.customers:,.2f}" if one.customers else "–",
-        )
-        for one in found.arms
-    ]
-    title = words.text(
-        "uplift.title", experiment=found.experiment, share=f"{100 * found.share:g}", days=f"{found.window_days:g}"
-    )
-    show_table(results(), title, {words.text(f"uplift.{name}"): 0 for name in names}, rows)
-
-
-def lines(found: UpliftFigures, words: Translator, *, replayed: bool) -> list[str]:
-    """Return what the figures say, as sentences."""
-    said = [words.text("uplift.replayed")] if replayed else []
-    if found.waiting:
-        said.append(words.text("uplift.waiting", waiting=f"{found.waiting:,}", drawn=f"{found.drawn:,}"))
-    said.append(_effect("uplift.effect", found.effect, words) if found.effect else words.text("uplift.no_effect"))
-    if found.placebo:
-        said.append(_effect("uplift.placebo", found.placebo, words))
-    split = "uplift.split_broken" if found.mismatch > MISMATCH else "uplift.split_right"
-    said.append(words.text(split, evidence=f"{found.mismatch:,.3g}"))
-    if found.cost is not None:
-        said.append(words.text("uplift.cost", cost=f"{found.cost:,.0f}"))
-    return said + _outlook(found, words)
-
-
-def _effect(key: str, effect: Effect, words: Translator) -> str:
-    return words.text(key, **{name: _points(getattr(effect, name)) for name in ("effect", "lower", "upper")})
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
-
-
-def _outlook(found: UpliftFigures, words: Translator) -> list[str]:
-    if found.outlook is None:
-        return []
-    shown, years = {"points": f"{100 * found.outlook.detectable:.1f}"}, found.outlook.years
-    if found.outlook.answer:
-        return [words.text("uplift.answered")]
-    if found.outlook.days is None:
-        return [words.text("uplift.never", years=years, **shown)]
-    return [
-        words.text("uplift.later", days=f"{found.outlook.days:,.0f}"),
-        words.text("uplift.shows", years=years, **shown),
-    ]
-
-
-def _show_families(families: list[FamilyEffect], words: Translator) -> None:
-    names = ("cause", "customers", "shrunk", "unshrunk")
-    rows = [
-        (
-            words.cause(one.family) if one.family else words.text("uplift.unknown"),
-            f"{one.customers:,}",
-            f"{_points(one.effect)} ± {100 * one.error:.1f}",
-            _points(one.unshrunk),
-        )
-        for one in families
-    ]
-    columns = {words.text(f"uplift.{name}"): 0 for name in names}
-    show_table(results(), words.text("uplift.families"), columns, rows)
+def _show(name: str, table: Table) -> None:
+    show_table(results(), name, dict.fromkeys(table.head, 0), [tuple(map(str, row)) for row in table.rows])

@@ -20,7 +20,7 @@ from stream_app.core.policy.contact_hours import contact_minutes
 from stream_app.core.policy.policy import CHANNELS, MAX_PER_WEEK, PHONE, Policy, Quota
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.units import DAY_US
-from stream_app.core.uplift.holdout import MAX_COPIES
+from stream_app.core.uplift.holdout import MAX_COPIES, is_possible
 from stream_app.errors import BadPolicy
 
 _SEE: Final = "See docs/how-to/policy.md."
@@ -79,8 +79,12 @@ def _measure(key: str) -> str:
 
 
 def _holdout_share(share: float) -> float:
-    if share and not 1.0 / MAX_COPIES <= share < 1.0:
-        remedy = f"Use a share from {1.0 / MAX_COPIES:.2f} to less than 1, or 0 for no experiment."
+    return share and _later_share(share, also=", or 0 for no experiment")
+
+
+def _later_share(share: float, *, also: str = "") -> float:
+    if not is_possible(share):
+        remedy = f"Use a share from {1.0 / MAX_COPIES:.2f} to less than 1{also}."
         raise ContradictionError((), "is too small or too large", remedy)
     return share
 
@@ -194,6 +198,7 @@ class HoldoutSection(Section):
     planned: Annotated[int, Field(ge=1)] = 2_000
     ends: bool = False
     exempt_worth_above: _Money = 0.0
+    later_share: Annotated[_Share, AfterValidator(_later_share)] = 0.2
 
 
 class PolicyFile(Section):

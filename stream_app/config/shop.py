@@ -60,6 +60,11 @@ class HoldoutRules(Section):
         "Customers who bring more than this per month are never held out. 0: no one is exempt.",
         "月均消费高于该值的客户一律不留作对照；0 表示无人例外",
     )
+    later_share: float = setting(
+        _DEFAULT.holdout.later_share,
+        "Share once the planned number of customers has been drawn, if it is less than share.",
+        "抽满计划客户数之后的对照占比，仅在低于 share 时生效",
+    )
 
 
 def _rule(name: str, meaning: str, zh: str) -> Any:

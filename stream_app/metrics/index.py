@@ -4,6 +4,7 @@
   `services/worker/kpi_publisher.py`.
 - Model quality: `core/training/quality.py`, exported by `services/trainer/quality_publisher.py`.
 - Alerts: `core/kpis/aggregator.py`; their outcomes: `core/partition/step.py`.
+- Arms of the holdout and their outcomes: `core/partition/holdout_watch.py`.
 - Events by how they were handled: `core/partition/processor.py` (`Counts`).
 - Deliveries: `core/delivery/pending.py`, exported by `metrics/notifier.py`.
 - Commits: `metrics/runtime.py`.

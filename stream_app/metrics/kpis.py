@@ -129,3 +129,15 @@ class KpiMetrics(Metrics):
         )
         for reason in RULES:
             self.suppressed.labels(reason)
+
+        # Holdout
+        self.drawn = self._counter_table(
+            "holdout_drawn", "Customers drawn in the holdout experiment, by arm.", "experiment", "arm"
+        )
+        self.trial_outcomes = self._counter_table(
+            "holdout_outcomes",
+            "Drawn customers whose window has ended, by arm and by whether they ordered within it.",
+            "experiment",
+            "arm",
+            "outcome",
+        )

@@ -16,7 +16,7 @@ from stream_app.core.partition.call_rules import RULES
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.training.quality import PRODUCT, WINDOWS
-from stream_app.core.uplift.holdout import HELD_OUT
+from stream_app.core.uplift.holdout import ARMS, HELD_OUT, NOT_ORDERED, ORDERED
 
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # outcomes of a commit
 ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # outcomes reported by staff
@@ -36,15 +36,16 @@ FIELDS: Final = frozenset(
 # fifty shops could have 7,752, and each one adds microseconds to every scrape.
 MAX_ALERT_SERIES: Final = 1_000
 # The values of all labels with a fixed vocabulary. `shop` has at most MAX_SHOPS values and `other`, `partition` is a
-# number, and the channel file holds at most 20 names for `channel`.
+# number, the channel file holds at most 20 names for `channel`, and a worker knows one `experiment`, from its settings.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
     "action": tuple(ContactAction),
+    "arm": ARMS,
     "band": BANDS,
     "category": CATEGORIES,
     "cause": (*CAUSES, FAMILY, "unknown"),
     "kind": ORDER_KINDS,
     "month": MONTHS,
-    "outcome": (*OUTCOMES, *ALERT_OUTCOMES, *STATES[1:], *ATTEMPTS),
+    "outcome": (*OUTCOMES, *ALERT_OUTCOMES, *STATES[1:], *ATTEMPTS, ORDERED, NOT_ORDERED),
     "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS, *REASONS),
     "scorer": (PRODUCT, MIXTURE, *EXPERTS[:-1]),
     "segment": (*SEGMENTS, "unknown"),

@@ -135,10 +135,15 @@ def _opening(alert: Alert) -> dict[str, Any]:
         "expires_at": instant(alert.expires_at),
         "rank": alert.rank,
         **_details(candidate),
-        **({"experiment": alert.experiment} if candidate.arm else {}),
+        **(_drawn(candidate, alert.experiment) if candidate.arm else {}),
         **({"policy": alert.policy} if alert.policy else {}),
         **_contact_rules(alert.contact_rules),
     }
+
+
+def _drawn(candidate: AlertCandidate, experiment: str) -> dict[str, Any]:
+    also = {"also": candidate.explanation.also} if candidate.explanation.also else {}
+    return {"experiment": experiment, "holdout_share": candidate.share, **also}
 
 
 def _urgent(breach: SlaBreach) -> dict[str, Any]:

@@ -12,13 +12,15 @@ import msgspec
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import Event
 from stream_app.core.model.labels import counts_as_order
+from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
 from stream_app.core.units import micros
 from stream_app.core.uplift.figures import Subject, UpliftFigures, figures
 from stream_app.core.uplift.holdout import HELD_OUT, TREATED
 from stream_app.errors import BadOption
 from stream_app.ingest import LogFormat, open_log
-from stream_app.replay.uplift import CustomerOrder, with_orders
+from stream_app.notifications.playbook.measures import Playbook
+from stream_app.replay.uplift import CustomerOrder, recommended, with_orders
 
 _ARMS = {"opened": TREATED, "held_out": HELD_OUT}  # kind of an alert -> arm
 
@@ -32,24 +34,34 @@ class _Line(msgspec.Struct):
     at: datetime | None = None  # alerts.jsonl
     opened_at: datetime | None = None  # shop.alerts
     experiment: str = ""
+    holdout_share: float = 0.0  # 0 in records of earlier releases
     lost_probability: float | None = None
     monthly_worth: float = 0.0
     causes: dict[str, float] = {}  # alerts.jsonl, most likely first
+    segment: str = ""  # alerts.jsonl
+    also: tuple[str, ...] = ()  # alerts.jsonl
     explanation: Explanation = Explanation()  # shop.alerts, if the customer is called
     cause: str = ""  # shop.alerts, if they are held out
+    segments: tuple[str, ...] = ()  # shop.alerts, if they are held out
 
     @property
     def likeliest_cause(self) -> str:
         causes = (*self.causes, *(one.key for one in self.explanation.causes), self.cause)
         return causes[0]
 
+    @property
+    def all_segments(self) -> tuple[str, ...]:
+        own = (self.segment, *self.also) if self.segment else ()
+        return self.segments or self.explanation.segments or own
 
-def recorded_draws(path: Path, experiment: str) -> list[Subject]:
+
+def recorded_draws(path: Path, experiment: str, playbook: Playbook) -> list[Subject]:
     """Return the draws of an experiment in order of time. Raises BadOption.
 
     Args:
         path: alerts.jsonl of a replay, or messages of `shop.alerts`, one per line.
         experiment: its name.
+        playbook: which recommends a measure and a channel.
     """
     try:
         lines = path.read_bytes().splitlines()
@@ -65,12 +77,29 @@ def recorded_draws(path: Path, experiment: str) -> list[Subject]:
             raise BadOption(option="--alerts", value=str(path), remedy=remedy) from error
         arm, at = _ARMS.get(line.kind or line.type), line.at or line.opened_at
         if arm and at and line.experiment == experiment:
-            lost, worth = line.lost_probability or 0.0, line.monthly_worth
-            found.append(Subject(line.customer_id, arm, micros(at), lost, worth, line.likeliest_cause))
+            found.append(_subject(line, arm, micros(at), playbook))
     return sorted(found, key=lambda one: one.drawn_at)
 
 
-def recorded_uplift(alerts: Path, logs: list[str], form: LogFormat, settings: Settings) -> UpliftFigures:
+def _subject(line: _Line, arm: str, at: int, playbook: Playbook) -> Subject:
+    cause = line.likeliest_cause
+    measure, channel = recommended(playbook, cause, line.all_segments, line.monthly_worth)
+    return Subject(
+        customer=line.customer_id,
+        arm=arm,
+        drawn_at=at,
+        lost_probability=line.lost_probability or 0.0,
+        monthly_worth=line.monthly_worth,
+        family=cause,
+        share=line.holdout_share,
+        measure=measure,
+        channel=channel,
+    )
+
+
+def recorded_uplift(
+    alerts: Path, logs: list[str], form: LogFormat, settings: Settings, playbook: Playbook
+) -> UpliftFigures:
     """Return the figures of an experiment from recorded alerts and the shop's log.
 
     Raises:
@@ -78,7 +107,7 @@ def recorded_uplift(alerts: Path, logs: list[str], form: LogFormat, settings: Se
         UnusableLog: the log cannot be read.
         BadMapping: the mapping is invalid.
     """
-    drawn, window, last = recorded_draws(alerts, settings.holdout.experiment), settings.uplift_window, 0
+    drawn, window, last = recorded_draws(alerts, settings.holdout.experiment, playbook), settings.uplift_window, 0
 
     def orders(batches: Iterator[list[Event]]) -> Iterator[CustomerOrder]:
         nonlocal last
@@ -86,7 +115,8 @@ def recorded_uplift(alerts: Path, logs: list[str], form: LogFormat, settings: Se
             for event in batch:
                 last = event.at
                 if counts_as_order(event, settings):
-                    yield event.customer_id, last, getattr(event, "amount", None) or 0.0
+                    order = in_shop_currency(event, settings.policy.currency)
+                    yield event.customer_id, last, getattr(order, "amount", None) or 0.0
 
     with tempfile.TemporaryDirectory() as workdir, open_log(logs, form, Path(workdir)) as log:
         found = with_orders(drawn, orders(log.batches()), window)

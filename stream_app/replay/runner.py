@@ -14,6 +14,7 @@ from itertools import chain, islice
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.core.alerts.arms import Draws
 from stream_app.core.alerts.lifecycle import QUOTA, Alert, AlertCandidate, AlertClosing, allocate
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Floats
@@ -79,6 +80,7 @@ class Replay:
         self.outcome = Outcome(DecisionColumns(self.churn_model.names))
         self._use(settings)
         self._on_progress = on_progress or (lambda _events, _decisions: None)
+        self._draws = Draws()
         self._matured: list[Matured] = []
         self._cohorts = Cohorts()  # since midnight
         self._midnight = 0
@@ -232,7 +234,8 @@ class Replay:
         for partition in self.partitions:
             candidates += partition.alerts.candidates.best(moment, self.churn_model)
             suppressed += partition.alerts.candidates.rules.take_suppressed()
-        alerts, put_off = allocate(candidates, self.settings)
+        alerts, put_off = allocate(self._draws.assign(candidates, self.settings.holdout), self.settings)
+        self._draws.add(candidates, alerts)
         suppressed.update({QUOTA: put_off} if put_off else {})
         explained = [
             replace(alert, candidate=self._partition(alert.customer).alerts.candidates.explained(alert.candidate))

@@ -122,13 +122,14 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
         alert_lines(outcome.opened, outcome.closed, outcome.breaches, outcome.ended),
         request.out / "alerts.jsonl",
     )
+    drawn = {}
     if outcome.measured is not None:
-        write_uplift(outcome, outcome.measured, results.log.last_at, request.out)
+        drawn["uplift"] = msgspec.to_builtins(write_uplift(outcome, outcome.measured, results.log.last_at, request.out))
     watcher.writing(CALL_LIST)
     stopped, zone = request.settings.policy.benefit.stopped, request.settings.clock
     write_call_list(results.next_list, request.out / CALL_LIST, request.lang, results.log.last_at, zone, stopped)
     watcher.writing("metrics.json")
-    figures = metrics(results)
+    figures = {**metrics(results), **drawn}
     text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
     (request.out / "metrics.json").write_text(text, encoding="utf-8")
     watcher.writing("report.html")

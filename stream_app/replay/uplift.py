@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.settings import Settings
 from stream_app.core.uplift.figures import Subject, UpliftFigures, figures
+from stream_app.notifications.playbook.measures import Playbook
+from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.replay.outputs import instant
 from stream_app.replay.runner import Outcome
 
@@ -20,9 +23,21 @@ CustomerOrder = tuple[str, int, float]  # customer, microseconds, amount
 DRAWN_FILE: Final = "holdout.csv"
 FIGURES_FILE: Final = "uplift.json"
 _COLUMNS: Final = (
-    *("customer_id", "drawn_at", "arm", "lost_probability", "monthly_worth", "cause"),
+    *("customer_id", "drawn_at", "arm", "share", "lost_probability", "monthly_worth", "cause", "measure", "channel"),
     *("ordered", "revenue"),
 )
+
+
+def recommended(playbook: Playbook, cause: str, segments: Sequence[str], monthly_worth: float) -> tuple[str, str]:
+    """Return the measure and the channel that the playbook recommends; empty if it does not know the cause.
+
+    They depend only on what was known at the draw, so they are known for both arms, whatever the staff did.
+    """
+    try:
+        measure = playbook.measure(cause, *segments)
+    except KeyError:
+        return "", ""
+    return playbook.key(cause, *segments), playbook.channel(measure, monthly_worth).value
 
 
 def subjects(outcome: Outcome, settings: Settings) -> list[Subject]:
@@ -32,22 +47,30 @@ def subjects(outcome: Outcome, settings: Settings) -> list[Subject]:
         outcome: of the replay.
         settings: of the experiment.
     """
+    playbook, experiment = load_playbook(), settings.holdout.experiment
     drawn = [
-        Subject(
-            customer=alert.customer,
-            arm=alert.candidate.arm,
-            drawn_at=alert.opened_at,
-            lost_probability=alert.candidate.lost_probability,
-            monthly_worth=alert.candidate.monthly_worth,
-            family=alert.likeliest_cause,
-        )
-        for alert in outcome.opened
-        if alert.candidate.arm and alert.experiment == settings.holdout.experiment
+        _subject(alert, playbook) for alert in outcome.opened if alert.candidate.arm and alert.experiment == experiment
     ]
     places = {outcome.columns.customer_index(one.customer): one.customer for one in drawn}
     orders = zip(*(column.tolist() for column in outcome.money.orders()), strict=True)
     known = ((places[place], at, amount) for place, at, amount in orders if place in places)
     return with_orders(drawn, known, settings.uplift_window)
+
+
+def _subject(alert: Alert, playbook: Playbook) -> Subject:
+    candidate, cause = alert.candidate, alert.likeliest_cause
+    measure, channel = recommended(playbook, cause, candidate.explanation.segments, candidate.monthly_worth)
+    return Subject(
+        customer=alert.customer,
+        arm=candidate.arm,
+        drawn_at=alert.opened_at,
+        lost_probability=candidate.lost_probability,
+        monthly_worth=candidate.monthly_worth,
+        family=cause,
+        share=candidate.share,
+        measure=measure,
+        channel=channel,
+    )
 
 
 def with_orders(drawn: Iterable[Subject], orders: Iterable[CustomerOrder], window: int) -> list[Subject]:
@@ -97,9 +120,12 @@ def _rows(drawn: Iterable[Subject], window: int, until: int) -> Iterable[tuple[s
             one.customer,
             instant(one.drawn_at),
             one.arm,
+            f"{one.share:g}",
             f"{one.lost_probability:.6f}",
             f"{one.monthly_worth:.2f}",
             one.family,
+            one.measure,
+            one.channel,
             str(int(one.ordered)) if known else "",
             f"{one.revenue:.2f}" if known else "",
         )

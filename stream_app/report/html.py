@@ -12,7 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from stream_app.i18n import Translator
-from stream_app.report import ladder, reasons, summary, tables
+from stream_app.report import ladder, reasons, summary, tables, uplift
 from stream_app.report.charts.ensemble import expert_order, weight_chart
 from stream_app.report.charts.gain import lead_chart, reach_chart, right_chart
 from stream_app.report.charts.quality import calibration_chart, lift_chart, window_chart
@@ -39,7 +39,7 @@ def write_report(metrics: Figures, path: Path, lang: str, features: Features | N
 
 def render(metrics: Figures, lang: str, features: Features | None = None) -> str:
     """Return the report as HTML text, which depends only on the arguments."""
-    translator = Translator(lang, "report")
+    translator = Translator(lang, "report", "uplift")
     rows = feature_rows(metrics, translator, features or {})
     return environment().get_template("report.html.j2").render(
         m=metrics,
@@ -48,6 +48,7 @@ def render(metrics: Figures, lang: str, features: Features | None = None) -> str
         tables=tables,
         ladder=ladder,
         reasons=reasons,
+        uplift=uplift,
         pictures=pictures(metrics, translator, rows),
         feature_rows=rows,
         silent_features=silent_features(metrics, translator, features or {}),

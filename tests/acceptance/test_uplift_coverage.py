@@ -14,10 +14,11 @@ WIDTHS = {False: 1.65, True: 1.3}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ends", [False, True])
-@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("shares", SHARES)
 @pytest.mark.parametrize("effect", EFFECTS)
-def test_the_truth_is_never_excluded_at_any_look(effect: float, share: float, ends: bool) -> None:
-    found = measure(Holdout(share, planned=PLANNED, ends=ends), effect, SEEDS)
+def test_the_truth_is_never_excluded_at_any_look(effect: float, shares: tuple[float, float], ends: bool) -> None:
+    holdout = Holdout(shares[0], planned=PLANNED, ends=ends, later_share=shares[1])
+    found = measure(holdout, effect, SEEDS)
     assert found.covered >= COVERED
     assert found.width <= WIDTHS[ends]
     assert found.mean_effect == pytest.approx(effect, abs=0.005)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.core.alerts.arms import Draws
 from stream_app.core.allocation.allocator import Allocator
 from stream_app.core.events.schema import Event, encode
 from stream_app.core.messages.alerts import AlertMessage, decode_alert
@@ -302,13 +303,15 @@ class MemorySystem:
             [decode_control(record.value or b"") for record in self.topics.of("control", number)]
             for number in range(self.topics.partitions)
         ]
-        done = [
-            [(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, AllocationDone)] for of in messages
-        ]
+        done = [[m for m in of if isinstance(m, AllocationDone)] for of in messages]
         number = max(
             (m.sequence for of in messages for m in of if isinstance(m, AlertStep | AllocationDone)), default=0
         )
-        self.allocator_stored = self.allocator.recover(min(max(of, default=-1) for of in done), number).position
+        last = [
+            (micros(of[-1].occurred_at), Draws(of[-1].experiment, of[-1].drawn)) if of else (-1, Draws()) for of in done
+        ]
+        moment, draws = min(last, key=lambda one: one[0])
+        self.allocator_stored = self.allocator.recover(moment, number, draws).position
 
     def sent_to(self, kind: str) -> list[Outgoing]:
         return [one for one in self.sent if one.topic == kind]

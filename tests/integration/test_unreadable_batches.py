@@ -18,6 +18,7 @@ from confluent_kafka import Producer
 from stream_app.adapters.kafka.last_records import last_of_allocator, last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import PORT_OFFSETS, confluent_options
+from stream_app.core.alerts.arms import Draws
 from stream_app.core.events.schema import encode
 from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.messages.schema import AllocationDone, encode_message
@@ -180,12 +181,12 @@ def test_an_allocator_looks_beyond_unreadable_batches(make: Make) -> None:
     """Its last marker is further back than it first looks, and unreadable batches hide how far."""
     live = make()
     topic = live.config.kafka.topics.control
-    assert last_of_allocator(live.config, topic, 0) == (0, 0, -1)
-    done = encode_message(AllocationDone(occurred_at=START, sequence=7))
+    assert last_of_allocator(live.config, topic, 0) == (0, 0, -1, Draws())
+    done = encode_message(AllocationDone(occurred_at=START, sequence=7, drawn=9, experiment="spring"))
     assert raw(live, "control", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
     for _ in range(20):
         assert raw(live, "control", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
-    assert last_of_allocator(live.config, topic, 0) == (5, 7, FIRST)
+    assert last_of_allocator(live.config, topic, 0) == (5, 7, FIRST, Draws("spring", 9))
 
 
 def last(live: LiveSystem, topic: str) -> int:

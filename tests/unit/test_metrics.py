@@ -25,7 +25,7 @@ UNITS = (
     *("_customers", "_buyers", "_alerts", "_examples", "_changes", "_nats", "_log_odds", "_disabled"),
 )
 NO_UNIT = {"churn_clock_owner", "churn_buyers"}
-LABELS = {"topic", "field", "value", "partition", "shop", "channel", *VALUES}
+LABELS = {"topic", "field", "value", "partition", "shop", "channel", "experiment", *VALUES}
 
 
 def service(name: str) -> tuple[CollectorRegistry, list[Description]]:

@@ -23,6 +23,7 @@ from stream_app.adapters.kafka.faust_transport.fetcher import drain, responding
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.config import LiveConfig, client_options
+from stream_app.core.alerts.arms import Draws
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates, decode_labelled, decode_scored, read_message
 from stream_app.core.messages.outgoing import sequence_of
@@ -55,11 +56,13 @@ class LastSent(NamedTuple):
         sequence: highest sequence number of its outbox.
         control: highest number that it has used in the control messages of the partition.
         moment: time of the latest allocation round, in microseconds; -1 if there is none.
+        draws: draws of the holdout experiment until then.
     """
 
     sequence: int
     control: int
     moment: int
+    draws: Draws
 
 
 def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BACK) -> int:
@@ -86,17 +89,17 @@ def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSen
     """Return the last records that the allocator has sent to a partition of the control topic. Raises NoBroker."""
     look_back = _LOOK_BACK
     while True:
-        sequences, numbers, moment = list[int](), list[int](), -1
+        sequences, numbers, moment, draws = list[int](), list[int](), -1, Draws()
         records, whole = _readable(config, [topic], partition, look_back)
         for record in records:
             message = decode_control(record.value or b"")
             if isinstance(message, AllocationDone) or (isinstance(message, AlertStep) and message.opening is not None):
                 sequences.append(sequence_of(record.headers))
                 numbers.append(message.sequence)
-            if isinstance(message, AllocationDone):
-                moment = max(moment, micros(message.occurred_at))
+            if isinstance(message, AllocationDone) and (at := micros(message.occurred_at)) > moment:
+                moment, draws = at, Draws(message.experiment, message.drawn)
         if moment >= 0 or whole:  # otherwise actions of the staff may hide them
-            return LastSent(highest(sequences), highest(numbers), moment)
+            return LastSent(highest(sequences), highest(numbers), moment, draws)
         look_back *= _FURTHER
 
 

@@ -56,6 +56,7 @@ class AlertCandidate:
     next_order_from: int = 0  # beginning of the interval of the next order, microseconds
     next_order_to: int = 0  # its end; 0: open
     arm: str = NO_ARM  # of the holdout experiment
+    share: float = 0.0  # share of customers held out when the customer was drawn first; 0: not drawn yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class Alert:
                 expected_value=0.0,
                 next_order_from=0,
                 next_order_to=0,
+                share=0.0,
             ),
         )
 

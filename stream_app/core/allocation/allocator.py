@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from stream_app.core.alerts.arms import Draws
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, allocate
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
@@ -23,12 +24,14 @@ MOMENTS_AHEAD: Final = 64  # maximum number of moments buffered per partition wh
 NUMBER: Final = -1  # the allocator's partition number in the store
 
 
-class AllocatorPosition(msgspec.Struct):
+class AllocatorPosition(msgspec.Struct, omit_defaults=True):
     """Progress of the allocator."""
 
     read: dict[int, ReadPosition]
     moment: int  # latest moment allocated, microseconds
     sequence: int  # sequence number of the last message to a partition
+    experiment: str = ""  # name of the latest holdout experiment
+    drawn: int = 0  # number of customers drawn in it
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         super().__init__(partitions)
         self.position = AllocatorPosition(dict.fromkeys(range(partitions), ReadPosition()), NEVER, 0)
         self.policies = KnownPolicies(settings)
+        self._draws = Draws()
         self._partition_of = partition_of
         self._base = b""
 
@@ -68,6 +72,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         if position:
             self.position = msgspec.json.decode(position, type=AllocatorPosition)
             self.resume(self.position.read)
+        self._draws = Draws(self.position.experiment, self.position.drawn)
 
     def push(self, partition: int, offset: int, sequence: int, batch: CandidateBatch) -> bool:
         """Buffer a partition's candidates; return False if they are duplicates."""
@@ -100,13 +105,16 @@ class Allocator(OutboxReader[CandidateBatch]):
         batches = (waiting[0][0] for _, waiting in sorted(self.waiting.items()))
         return list(dict.fromkeys(batch.policy for batch in batches if batch.moment == moment))
 
-    def recover(self, moment: int, sequence: int) -> Commit:
+    def recover(self, moment: int, sequence: int, draws: Draws) -> Commit:
         """Return a commit that skips what is already in Kafka, after a rollback of the store.
 
         Args:
             moment: latest moment completed in every partition, microseconds; it is not allocated again.
             sequence: highest sequence number of any message to a partition.
+            draws: draws of the holdout experiment until that moment.
         """
+        if moment > self.position.moment:
+            self._draws = draws
         self.position.moment = max(moment, self.position.moment)
         self.position.sequence = max(sequence, self.position.sequence)
         return self._commit([])
@@ -131,7 +139,9 @@ class Allocator(OutboxReader[CandidateBatch]):
         records: list[Outgoing] = []
         put_off = 0
         if moment > self.position.moment:
-            alerts, put_off = allocate(candidates, self.policies[policies[0]])
+            settings = self.policies[policies[0]]
+            alerts, put_off = allocate(self._draws.assign(candidates, settings.holdout), settings)
+            self._draws.add(candidates, alerts)
             records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
         held_out = sum(one.is_held_out for one in alerts)
@@ -147,11 +157,12 @@ class Allocator(OutboxReader[CandidateBatch]):
             records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
         for number in self.waiting:
             position.sequence += 1
-            done = encode_message(AllocationDone(from_micros(moment), position.sequence))
-            records.append(Outgoing(outbox.CONTROL, number, None, done))
+            done = AllocationDone(from_micros(moment), position.sequence, self._draws.count, self._draws.experiment)
+            records.append(Outgoing(outbox.CONTROL, number, None, encode_message(done)))
         return records
 
     def _commit(self, records: list[Outgoing]) -> Commit:
+        self.position.experiment, self.position.drawn = self._draws.experiment, self._draws.count
         base, self._base = self._base, msgspec.json.encode(self.position)
         return Commit(NUMBER, base, self._base, {}, b"", [pack(record) for record in records])
 
@@ -159,4 +170,4 @@ class Allocator(OutboxReader[CandidateBatch]):
 def rewind(position: bytes) -> bytes:
     """Return a stored position with all partitions reset to their beginnings. No moment is allocated again."""
     found = msgspec.json.decode(position, type=AllocatorPosition)
-    return msgspec.json.encode(AllocatorPosition(rewound(found.read), found.moment, found.sequence))
+    return msgspec.json.encode(msgspec.structs.replace(found, read=rewound(found.read)))

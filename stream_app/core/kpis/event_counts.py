@@ -98,6 +98,8 @@ class EventCounts:
         self._day = (0, 0)  # midnights before and after the last time looked up, microseconds
         self.opened: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, cause and segment
         self.closed: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, reason and segment
+        self.drawn: Counter[tuple[str, str]] = Counter()  # customers by experiment and arm
+        self.trial_outcomes: Counter[tuple[str, str, str]] = Counter()  # by experiment, arm and outcome
         self.unknown_words = UnknownValues()
 
     def record(self, customer: Customer, event: CustomerEvent, at: int, counts: bool) -> None:

@@ -36,6 +36,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         experiment: name of the holdout experiment in which the customer was drawn to be called; empty: none.
         policy: version of the contact policy, if calls are planned.
         contact_rules: rules of the contact policy for the staff, if it has any.
+        holdout_share: share of customers held out in the experiment when the customer was drawn first.
     """
 
     alert_id: Id
@@ -60,6 +61,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     experiment: Name = ""
     policy: Key = ""
     contact_rules: ContactRules | None = None
+    holdout_share: Probability = 0.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for times outside 1970 to 2200."""
@@ -83,6 +85,8 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
         lost_probability: probability that the customer is lost.
         cause: most likely cause; empty if unknown.
         policy: version of the contact policy.
+        holdout_share: share of customers held out in the experiment when the customer was drawn first.
+        segments: the customer's segments.
     """
 
     alert_id: Id
@@ -96,6 +100,8 @@ class AlertHeldOut(msgspec.Struct, frozen=True, tag="held_out", omit_defaults=Tr
     shop_id: Id = DEFAULT_SHOP
     cause: Name = ""
     policy: Key = ""
+    holdout_share: Probability = 0.0
+    segments: Annotated[tuple[Key, ...], msgspec.Meta(max_length=17)] = ()
 
     @property
     def latest(self) -> int:

@@ -81,6 +81,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     expected_value: Number = 0.0
     next_order_from: Micros = 0
     next_order_to: Micros = 0
+    share: Probability = 0.0
 
 
 class AlertOpening(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -164,6 +165,8 @@ class AllocationDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults
 
     occurred_at: Instant  # time of the allocation
     sequence: SequenceNumber = 0
+    drawn: Annotated[int, msgspec.Meta(ge=0, le=10**12)] = 0  # customers drawn in the holdout experiment so far
+    experiment: Name = ""  # its name
 
 
 class PolicyRecord(msgspec.Struct, frozen=True, tag="policy"):

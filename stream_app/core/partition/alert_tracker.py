@@ -40,6 +40,7 @@ from stream_app.core.kpis.aggregator import KpiAggregator
 from stream_app.core.messages.schema import AlertStep
 from stream_app.core.partition.candidates import CandidateSelection
 from stream_app.core.partition.explainer import Explainer
+from stream_app.core.partition.holdout_watch import HoldoutWatch
 from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
 from stream_app.core.partition.working_set import WorkingSet
@@ -47,7 +48,6 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import is_low_review
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US
-from stream_app.core.uplift.holdout import NO_ARM
 
 
 class AlertTracker:
@@ -71,6 +71,7 @@ class AlertTracker:
     ) -> None:
         self.open: dict[str, Customer] = {}  # customers with an open alert, by name
         self.sla = SlaWatch(settings)
+        self.holdout = HoldoutWatch(settings, working_set, aggregator)
         self.candidates = CandidateSelection(settings, working_set, explainer)
         self._settings, self._working_set, self._explainer = settings, working_set, explainer
         self._aggregator, self._batch = aggregator, batch
@@ -83,11 +84,13 @@ class AlertTracker:
         """Use other settings from now on. They may differ in what a policy sets."""
         self._settings = settings
         self.candidates.use(settings)
+        self.holdout.use(settings)
         self.sla.use(settings, self._working_set.by_index, stream_time)
 
     def restore(self, customer: Customer, stream_time: int) -> None:
-        """Start tracking the alert and service targets of a restored customer."""
+        """Start tracking the alert, service targets and draw of a restored customer."""
         self.sla.schedule(customer, stream_time, self._explainer.shop_of(customer))
+        self.holdout.restore(customer)
         if customer.alert is not None:
             self._mark_open(customer)
 
@@ -107,22 +110,16 @@ class AlertTracker:
             self._notes |= notes_of(alert)
         # A held-out customer is left alone afterwards exactly as a called one, or the arms could not be compared.
         self._record(customer, ContactHistory.after_contact, alert.opened_at)
-        self._weigh_labels(customer, alert)
+        self.holdout.record(customer, alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # the customer ordered while the allocator was deciding
-            self.close(customer, ordered_at, RETURNED)
+            self.record_order(customer, ordered_at)
 
-    def _weigh_labels(self, customer: Customer, alert: Alert) -> None:
-        """Set how often the labels count whose horizon contains the draw of a holdout experiment; see `Holdout.copies`.
-
-        If the customer returned before, a call no longer changes the label.
-        """
-        if alert.candidate.arm == NO_ARM:
-            return
-        for pending in customer.waiting:
-            if not pending.returned and alert.opened_at < pending.decided_at + self._settings.horizon:
-                pending.copies = self._settings.holdout.copies(customer.name, pending.decided_at, alert.candidate.arm)
-        customer.packed = None
+    def record_order(self, customer: Customer, at: int) -> None:
+        """Close a customer's alert because they ordered, at a time in microseconds."""
+        self.holdout.record_order(customer, at)
+        if customer.alert is not None and at > customer.alert.opened_at:
+            self.close(customer, at, RETURNED)
 
     def _mark_open(self, customer: Customer) -> None:
         self.open[customer.name] = customer
@@ -165,6 +162,7 @@ class AlertTracker:
         Closing clears the customer's ranking: a new alert requires two new decisions that agree.
         """
         ranking = self._working_set.ranking
+        self.holdout.end_windows(at)
         for customer in list(self.open.values()):
             latest = ranking.latest(customer.index)
             if self.candidates.is_lost(customer, at):

@@ -78,7 +78,8 @@ class CandidateSelection:
     def _planned(self, at: int, model: Model) -> list[AlertCandidate]:
         """Return the customers who are planned to be called, in the order of `planned`, with the deadline of each.
 
-        Held-out customers who would be planned follow.
+        Held-out customers who would be planned follow. If the share held out will fall or has fallen, those who would
+        be planned under its other value follow, too: the allocator knows which of the two applies.
         """
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
@@ -98,16 +99,16 @@ class CandidateSelection:
         lost, worth = model.lost_probability(view.recency, risk), np.maximum(monthly_worth(view), 0.0)
         allowed, factors = self.rules.apply(owners, view.recency, lost * worth, at)
         weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth))) * factors
-        arms, rows = self._arms(owners, worth, view), np.flatnonzero(allowed)
-        jobs = Jobs(
-            act_by[rows],
-            weight[rows],
-            [owners[row].name for row in rows],
-            np.isnan(usual_gap[rows]),
-            [arms[row] == HELD_OUT for row in rows],
-        )
-        plan, others = plan_calls(settings, at, jobs)
-        picked = rows[np.array([*plan, *others], dtype=np.int64)]
+        rows = np.flatnonzero(allowed)
+        names, one_time = [owners[row].name for row in rows], np.isnan(usual_gap[rows])
+        places: dict[int, None] = {}  # of the planned customers in `rows`, in order
+        shares = [self._share_of(owner) for owner in owners]
+        arms = [self._arms(owners, worth, view, shares, share) for share in settings.holdout.shares]
+        for one in arms:
+            held_out = [one[row] == HELD_OUT for row in rows]
+            plan, others = plan_calls(settings, at, Jobs(act_by[rows], weight[rows], names, one_time, held_out))
+            places |= dict.fromkeys([*plan, *others])
+        picked = rows[np.array([*places], dtype=np.int64)]
         value, begin, end = prospects(model, settings, view.rows(picked), risk[picked])
         return [
             replace(
@@ -122,19 +123,35 @@ class CandidateSelection:
                 expected_value=float(value[place]),
                 next_order_from=int(begin[place]),
                 next_order_to=int(end[place]),
-                arm=arms[row],
+                arm=arms[0][row],
+                share=shares[row],
             )
             for place, row in enumerate(picked.tolist())
         ]
 
-    def _arms(self, owners: Sequence[Customer], worth: Floats, view: StateFrame) -> list[str]:
-        """Return the arms of customers in the holdout experiment."""
+    def _share_of(self, customer: Customer) -> float:
+        """Return the share of customers held out when a customer was drawn first in the experiment; 0: not drawn."""
+        drawn = customer.draw
+        return drawn.share if drawn is not None and drawn.experiment == self._settings.holdout.key else 0.0
+
+    def _arms(
+        self, owners: Sequence[Customer], worth: Floats, view: StateFrame, drawn: Sequence[float], share: float
+    ) -> list[str]:
+        """Return the arms of customers in the holdout experiment.
+
+        Args:
+            owners: the customers.
+            worth: what they bring per month.
+            view: their states.
+            drawn: shares at their first draws; 0: not drawn yet.
+            share: share for those who were not drawn yet.
+        """
         holdout = self._settings.holdout
         if not holdout.share:
             return [NO_ARM] * len(owners)
         complains = (view.complaint_opened != NO_DAY).any(axis=1).tolist()
-        rows = zip(owners, worth.tolist(), complains, strict=True)
-        return [holdout.arm(owner.name, brings, complaint) for owner, brings, complaint in rows]
+        rows = zip(owners, worth.tolist(), complains, drawn, strict=True)
+        return [holdout.arm(owner.name, brings, complaint, first or share) for owner, brings, complaint, first in rows]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
         """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""

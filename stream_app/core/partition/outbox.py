@@ -251,7 +251,7 @@ def _announcement(alert: Alert) -> AlertMessage:
     opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
     opened = msgspec.structs.replace(opened, contact_rules=alert.contact_rules)
     if not alert.is_held_out:
-        return msgspec.structs.replace(opened, experiment=alert.experiment)
+        return msgspec.structs.replace(opened, experiment=alert.experiment, holdout_share=alert.candidate.share)
     return AlertHeldOut(
         alert_id=opened.alert_id,
         customer_id=opened.customer_id,
@@ -264,6 +264,8 @@ def _announcement(alert: Alert) -> AlertMessage:
         shop_id=opened.shop_id,
         cause=alert.likeliest_cause,
         policy=alert.policy,
+        holdout_share=alert.candidate.share,
+        segments=alert.candidate.explanation.segments,
     )
 
 
@@ -286,6 +288,7 @@ def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
         next_order_from=candidate.next_order_from,
         next_order_to=candidate.next_order_to,
         arm=candidate.arm,
+        share=candidate.share,
     )
 
 

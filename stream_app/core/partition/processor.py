@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stream_app.core.alerts.lifecycle import RETURNED
 from stream_app.core.alerts.sla import ComplaintsBefore
 from stream_app.core.alerts.staff_actions import ACTIONS
 from stream_app.core.customers.consent import CONSENT, consent_after
@@ -159,8 +158,7 @@ class PartitionProcessor:
         if first := record_order(customer.waiting, at, self.settings.horizon, closed):
             self._returned += first
             customer.packed = None
-        if customer.alert is not None and at > customer.alert.opened_at:
-            self.alerts.close(customer, at, RETURNED)
+        self.alerts.record_order(customer, at)
         self._batch.forget(customer)
         if customer.due == 0:
             self.decisions.schedule_first(customer, max(at, self.stream_time))

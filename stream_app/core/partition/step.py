@@ -52,6 +52,8 @@ class Step:
     suppressed: Counter[str] = field(default_factory=Counter)  # customers at risk who are no candidates, by reason
     # Alerts resolved by the staff, by outcome, cause and segment.
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    drawn: Counter[tuple[str, str]] = field(default_factory=Counter)  # see EventCounts, like the following
+    trial_outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unknown_words: Counter[Found] = field(default_factory=Counter)
     outbox: list[Outgoing] = field(default_factory=list)
     dead_letter_bytes: int = 0  # in the outbox
@@ -110,4 +112,6 @@ class Step:
         self.event_counts, counts.rows = counts.rows, {}
         self.opened, counts.opened = counts.opened, Counter()
         self.closed, counts.closed = counts.closed, Counter()
+        self.drawn, counts.drawn = counts.drawn, Counter()
+        self.trial_outcomes, counts.trial_outcomes = counts.trial_outcomes, Counter()
         self.unknown_words, counts.unknown_words.counts = counts.unknown_words.counts, Counter()

@@ -13,7 +13,7 @@ These intervals contain the truth at all looks together with a probability of 95
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, exp, log, pi, sqrt
@@ -25,7 +25,7 @@ import numpy as np
 from stream_app.core.arrays import Bools, Floats
 from stream_app.core.uplift.betting import proportion_bounds
 from stream_app.core.uplift.holdout import Holdout
-from stream_app.core.uplift.regression import Estimates
+from stream_app.core.uplift.regression import Estimates, Stratum
 
 ERROR: Final = 0.05  # probability that the interval excludes the truth at some look
 EARLY_ERROR: Final = 0.0003  # its part before both arms have LEAST customers, when nothing can be decided
@@ -45,13 +45,18 @@ class Boundary:
 
     holdout: Holdout
 
-    def at(self, drawn: Floats | float) -> Floats:
-        """Return the half-width after some numbers of customers; from an end on, that of the end."""
+    def at(self, passed: Floats | float) -> Floats:
+        """Return the half-width after a time, see `clock`; from an end on, that of the end."""
         planned = float(self.holdout.planned)
         if self.holdout.ends:
-            return np.asarray(self._end * np.sqrt(planned / np.minimum(drawn, planned)))
-        spent = np.asarray(drawn) * self._tuning
+            return np.asarray(self._end * np.sqrt(planned / np.minimum(passed, planned)))
+        spent = np.asarray(passed) * self._tuning
         return np.sqrt(2.0 * (spent + 1.0) / spent * np.log(np.sqrt(spent + 1.0) / self._level))
+
+    def clock(self, drawn: float) -> float:
+        """Return the time after a number of customers, if the share falls as it is meant to; see `clock_of`."""
+        early = min(drawn, self.holdout.planned)
+        return early + (drawn - early) * pace(self.holdout.shares[-1]) / pace(self.holdout.shares[0])
 
     @cached_property
     def _end(self) -> float:
@@ -93,14 +98,26 @@ def _solved(decreasing: Callable[[float], float], value: float) -> float:
     return above
 
 
+def clock_of(strata: Sequence[Stratum]) -> Floats:
+    """Return the time after each customer, by which boundaries are defined: the variance that their number adds up to.
+
+    The sum of n differences between the arms has a variance of n ÷ (share × (1 - share)) times a constant. Time is this
+    variance, in units of a customer at the first share. It is their number as long as the share does not change.
+    """
+    first = pace(strata[0].share)
+    return np.asarray(sum(one.count * (pace(one.share) / first) for one in strata))
+
+
+def pace(share: float) -> float:
+    """Return how much one customer adds to the time, without its unit; see `clock_of`."""
+    return 1.0 / (share * (1.0 - share)) if share else 1.0
+
+
 def intervals(estimates: Estimates, holdout: Holdout) -> tuple[Floats, Floats]:
     """Return the interval of the effect after each customer. Outcomes are 0 or 1, or lie between them."""
-    half = Boundary(holdout).at(estimates.treated + estimates.held_out) * estimates.error
+    half = Boundary(holdout).at(clock_of(estimates.strata)) * estimates.error
     few = is_early(estimates)
-    lower, upper = early_intervals(
-        *(one[few] for one in (estimates.treated_outcomes, estimates.treated)),
-        *(one[few] for one in (estimates.held_out_outcomes, estimates.held_out)),
-    )
+    lower, upper = early_intervals(estimates.select(few))
     effect = estimates.effect
     return _with(effect - half, few, lower), _with(effect + half, few, upper)
 
@@ -108,11 +125,8 @@ def intervals(estimates: Estimates, holdout: Holdout) -> tuple[Floats, Floats]:
 def is_early(estimates: Estimates) -> Bools:
     """Return after which customers the estimate is not yet about normal."""
     early = np.zeros(estimates.effect.shape, dtype=np.bool_)
-    for count, outcomes in (
-        (estimates.treated, estimates.treated_outcomes),
-        (estimates.held_out, estimates.held_out_outcomes),
-    ):
-        early |= (count < LEAST) | (np.minimum(outcomes, count - outcomes) < LEAST_OUTCOMES)
+    for arm in estimates.arms:
+        early |= (arm.count < LEAST) | (np.minimum(arm.outcomes, arm.count - arm.outcomes) < LEAST_OUTCOMES)
     return early
 
 
@@ -121,14 +135,15 @@ def _with(values: Floats, where: Bools, others: Floats) -> Floats:
     return values
 
 
-def early_intervals(
-    treated_outcomes: Floats, treated: Floats, held_out_outcomes: Floats, held_out: Floats
-) -> tuple[Floats, Floats]:
-    """Return the interval of the difference between two proportions, for few customers."""
-    called, left = (
-        _bounds(outcomes, count) for outcomes, count in ((treated_outcomes, treated), (held_out_outcomes, held_out))
-    )
-    return called[0] - left[1], called[1] - left[0]
+def early_intervals(strata: Sequence[Stratum]) -> tuple[Floats, Floats]:
+    """Return the interval of the difference between two proportions, for few customers: the mean over the shares."""
+    total = np.maximum(np.asarray(sum(one.count for one in strata)), 1.0)
+    lower, upper = np.zeros_like(total), np.zeros_like(total)
+    for one in strata:
+        called, left = (_bounds(arm.outcomes, arm.count) for arm in (one.treated, one.held_out))
+        lower += one.count / total * (called[0] - left[1])
+        upper += one.count / total * (called[1] - left[0])
+    return lower, upper
 
 
 def _bounds(outcomes: Floats, count: Floats) -> tuple[Floats, Floats]:

@@ -175,6 +175,15 @@ class Playbook:
         """Return the segments that have their own entry for a cause, in the order of SEGMENTS."""
         return [segment for segment in SEGMENTS if any((cause, segment) in layer for layer in self.layers)]
 
+    def key(self, cause: str, *segments: str) -> str:
+        """Return the name of the measure for a cause and a customer's segments, as the policy's list of stopped ones.
+
+        It is the cause, and the segment if the customer's first segment with an entry makes a difference.
+        """
+        own = self.overridden(cause)
+        segment = next((one for one in sorted(segments, key=lambda one: one != COMPLAINS) if one in own), "")
+        return f"{cause}.{segment}" if segment else cause
+
     def channel(self, measure: Measure, monthly_worth: float, *, urgent: bool = False) -> Channel:
         """Return a measure's first channel that is within the limits."""
         may_call = urgent or measure.kind is Kind.SERVICE or monthly_worth >= self.limits.phone_from

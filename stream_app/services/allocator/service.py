@@ -98,7 +98,8 @@ class AllocatorService(SingletonService):
         if not is_behind(opened, sent, "of the allocator"):
             return
         # A round that only some partitions received is repeated: the same customers get the same alert ids.
-        commit = self.allocator.recover(min(one.moment for one in last), max(one.control for one in last))
+        complete = min(last, key=lambda one: one.moment)
+        commit = self.allocator.recover(complete.moment, max(one.control for one in last), complete.draws)
         outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
         outcome.require_stored("of the allocator")
         await skip_sent(self._stores.states, NUMBER, opened, sent, lambda _: [])

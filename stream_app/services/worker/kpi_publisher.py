@@ -78,7 +78,15 @@ class KpiPublisher:
             self.metrics.closed.add((self._label(shop), reason, _known("segment", segment)), count)
         for reason, count in step.suppressed.items():
             self.metrics.suppressed.labels(reason).inc(count)
+        self._compared(step)
         self.resolved(step.outcomes)
+
+    def _compared(self, step: Step) -> None:
+        """Count the customers of the holdout experiment."""
+        for drawn, count in step.drawn.items():
+            self.metrics.drawn.add(drawn, count)
+        for outcome, count in step.trial_outcomes.items():
+            self.metrics.trial_outcomes.add(outcome, count)
 
     def opened(self, shop: str, cause: str, segment: str, count: int) -> None:
         """Count opened alerts."""

@@ -45,7 +45,10 @@ currency: {base: CNY, rates: {USD: 7.1}}
 campaigns:
   - {name: "618", first_day: 2026-06-01, last_day: 2026-06-18, lull_days: 3}
 """
-HOLDOUT = "holdout: {share: 20%, experiment: autumn, window: 30d, planned: 900, ends: true, exempt_worth_above: 500}\n"
+HOLDOUT = (
+    "holdout: {share: 40%, experiment: autumn, window: 30d, planned: 900, ends: true, exempt_worth_above: 500,"
+    " later_share: 10%}\n"
+)
 POLICY = Policy(
     capacity=Capacity(per_day=12, reserve=2, one_time=0.6, repeat=9),
     cases=Cases(expire_after=10 * DAY_US, cooldown=21 * DAY_US),
@@ -129,6 +132,7 @@ def test_the_example_contains_the_defaults_and_names_every_rule(tmp_path: Path, 
             "before",
         ),
         ("holdout:\n  share: 100%\n", 2, "holdout.share", "less than 1"),
+        ("holdout:\n  later_share: 1%\n", 2, "holdout.later_share", "0.07 to less than 1"),
     ],
 )
 def test_whatever_is_wrong_is_refused_with_line_field_and_remedy(
@@ -144,7 +148,7 @@ def test_whatever_is_wrong_is_refused_with_line_field_and_remedy(
 
 def test_a_holdout_is_read(tmp_path: Path) -> None:
     found = load_policy(own(tmp_path, HOLDOUT)).holdout
-    assert found == Holdout(0.2, "autumn", 30 * DAY_US, 900, True, 500.0)
+    assert found == Holdout(0.4, "autumn", 30 * DAY_US, 900, True, 500.0, 0.1)
     assert all(getattr(found, name) != getattr(Holdout(), name) for name in Holdout.__struct_fields__)
 
 

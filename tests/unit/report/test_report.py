@@ -19,6 +19,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from stream_app.core.uplift.figures import ArmFigures, Effect, FamilyEffect, UpliftFigures
 from stream_app.i18n import LANGUAGES, Translator, catalogue
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.segments import RFM
@@ -147,6 +148,36 @@ def test_nothing_is_left_unsaid(pages: dict[str, str], lang: str) -> None:
     said = " ".join(read(pages[lang]).text)
     assert not re.search(r"\bNone\b|\bnan\b|\{\w*\}|Undefined", said)
     assert f'<html lang="{Translator(lang, "report").html_language}">' in pages[lang]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_holdout_is_reported_where_there_is_one(figures: Any, pages: dict[str, str], lang: str) -> None:
+    effect = Effect(0.03, -0.02, 0.08, 0.02)
+    families = [FamilyEffect(name, 300, 0.03, 0.01, 0.05) for name in ("phone", "sms")]
+    found = UpliftFigures(
+        "<spring>",
+        0.5,
+        60.0,
+        900,
+        100,
+        [ArmFigures("treated", 500, 120, 4_000.0), ArmFigures("held_out", 0, 0, 0.0)],
+        effect,
+        effect,
+        0.4,
+        [],
+        1_234.0,
+        None,
+        channels=families,
+    )
+    page = render({**figures, "uplift": msgspec.to_builtins(found)}, lang)
+    said = " ".join(read(page).text)
+    assert (read(page).problems, "holdout" in read(page).ids) == ([], True)
+    words = Translator(lang, "report", "uplift")
+    assert words.text("uplift.effect", effect="+3.0", lower="-2.0", upper="+8.0") in said
+    assert words.text("uplift.by_channel") in said
+    assert words.text("uplift.by_measure") not in said
+    assert "<spring>" not in page
+    assert "holdout" not in read(pages[lang]).ids
 
 
 def headline_of(page: str) -> str:

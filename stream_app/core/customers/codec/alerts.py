@@ -1,4 +1,4 @@
-"""MessagePack encoding of a customer's open alert, of urgent cases, of our contacts, and of consent."""
+"""MessagePack encoding of a customer's open alert, urgent cases, our contacts, consent, and draw for a holdout."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from stream_app.core.alerts.sla import COMPLAINT, LOW_REVIEW, UNANSWERED, UNSOLV
 from stream_app.core.customers.customer import Customer
 from stream_app.core.policy.policy import MAX_PER_WEEK
 from stream_app.core.state.vector import CASES
+from stream_app.core.uplift.holdout import FirstDraw
 
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
 _ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
 _HISTORY_BYTES: Final = 3 + 9 * (2 + MAX_PER_WEEK)  # times of 9 bytes
-MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES  # each complaint has two targets
+_DRAW_BYTES: Final = 26
+MAX_BYTES: Final = (
+    _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES + _DRAW_BYTES
+)  # each complaint has two targets
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
@@ -80,14 +84,22 @@ class _StoredWithHistory(_StoredConsent, array_like=True, gc=False):
     history: ContactHistory | None = None
 
 
+class _StoredWithDraw(_StoredWithHistory, array_like=True, gc=False):
+    """Stored form for a customer who was drawn in a holdout experiment."""
+
+    draw: FirstDraw | None = None
+
+
 def encode_alerts(customer: Customer) -> bytes:
-    """Return a customer's encoded alert, urgent cases, consent and history, or b"" if there are none."""
-    consent, history = customer.consent, customer.history
-    if customer.alert is None and not customer.cases and not consent and history is None:
+    """Return a customer's encoded alert, urgent cases, consent, history and draw, or b"" if there are none."""
+    consent, history, draw = customer.consent, customer.history, customer.draw
+    if customer.alert is None and not customer.cases and not consent and history is None and draw is None:
         return b""
     cases = [_stored_case(customer.name, key, one) for key, one in customer.cases.items()]
     stored = _stored(customer.alert, cases)
-    if history is not None:
+    if draw is not None:
+        stored = _StoredWithDraw(**msgspec.structs.asdict(stored), consent=consent, history=history, draw=draw)
+    elif history is not None:
         stored = _StoredWithHistory(**msgspec.structs.asdict(stored), consent=consent, history=history)
     elif consent:
         stored = _StoredConsent(**msgspec.structs.asdict(stored), consent=consent)
@@ -131,11 +143,11 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
 
 
 def decode_alerts(customer: Customer, packed: bytes) -> None:
-    """Set a customer's alert, cases, consent and history. Raise msgspec.MsgspecError or IndexError if malformed."""
-    one, name = msgspec.msgpack.decode(packed, type=_StoredWithHistory), customer.name
+    """Set what `encode_alerts` encodes. Raise msgspec.MsgspecError or IndexError if malformed."""
+    one, name = msgspec.msgpack.decode(packed, type=_StoredWithDraw), customer.name
     customer.cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
     customer.alert = _alert(name, one) if one.rank else None
-    customer.consent, customer.history = one.consent, one.history
+    customer.consent, customer.history, customer.draw = one.consent, one.history, one.draw
 
 
 def _case(name: str, one: _MovedCase) -> UrgentCase:

@@ -35,7 +35,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTERS, MOST
 from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_vector
 from stream_app.core.units import HOUR_US
-from stream_app.core.uplift.holdout import MAX_COPIES
+from stream_app.core.uplift.holdout import MAX_COPIES, FirstDraw, Holdout
 from stream_app.errors import UnusableState
 from tests.harness.shops import PLANNED, SECOND, SHOP, T0, Shell, ShopOutcome, browsing, logs, order, trained_model
 
@@ -286,6 +286,17 @@ def test_urgent_cases_that_were_worked_on_come_back_with_an_alert_and_without() 
     customer.alert = an_episode(8.5)
     back = stored_and_back(customer)
     assert (back.cases, back.alert) == (customer.cases, customer.alert)
+
+
+@pytest.mark.parametrize("history", [None, ContactHistory(T0, 0, (T0,))])
+def test_a_draw_comes_back_with_and_without_a_history(history: ContactHistory | None) -> None:
+    customer = Customer("c", 0)
+    customer.draw, customer.history = FirstDraw(Holdout(0.5).key, 0.5, T0, ordered=True), history
+    back = stored_and_back(customer)
+    assert (back.draw, back.history, back.alert) == (customer.draw, history, None)
+    none = Customer("c", 0)
+    none.history = history
+    assert stored_and_back(none).draw is None
 
 
 def decoded(packed: bytes) -> tuple[Alert | None, dict[CaseKey, UrgentCase], ContactHistory | None]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from stream_app.core.alerts.arms import Draws
 from stream_app.core.alerts.contact_history import NO_HISTORY, ContactHistory
 from stream_app.core.alerts.lifecycle import RETURNED, UNEXPLAINED, AlertCandidate, open_alerts
 from stream_app.core.messages.schema import AlertAction, AlertStep
@@ -138,7 +139,7 @@ def test_the_chance_to_help_weighs_the_calls() -> None:
 
 # --- the holdout ------------------------------------------------------------------------------------------------------
 
-HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.5, "spring", exempt_worth_above=500.0))
+HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.5, "spring", exempt_worth_above=500.0, later_share=0.5))
 MANY = {f"c{place}": (0.01 * place, 10.0 + place) for place in range(40)}
 
 
@@ -166,6 +167,21 @@ def test_the_walk_goes_on_until_enough_customers_are_called() -> None:
     assert {one.rank for one in held_out} <= {1, 2}
     shuffled = open_alerts(found[::-1], HOLDOUT)
     assert shuffled == alerts
+
+
+@pytest.mark.parametrize(("drawn", "share"), [(0, 0.5), (100, 0.2)])
+def test_partitions_send_who_would_be_planned_under_either_share(drawn: int, share: float) -> None:
+    """They do not know which of the two applies; the result is as if they did."""
+    falls = msgspec.structs.replace(PLANNED, holdout=Holdout(0.5, "spring", planned=100))
+    constant = msgspec.structs.replace(PLANNED, holdout=Holdout(share, "spring", later_share=share))
+    found = open_alerts(
+        Draws(falls.holdout.experiment, drawn).assign(candidates(MANY, MONDAY, falls), falls.holdout), falls
+    )
+    wanted = open_alerts(Draws().assign(candidates(MANY, MONDAY, constant), constant.holdout), constant)
+    assert [(one.customer, one.rank, one.bar, one.candidate.arm) for one in found] == [
+        (one.customer, one.rank, one.bar, one.candidate.arm) for one in wanted
+    ]
+    assert {one.candidate.share for one in found} == {share}
 
 
 def test_complaints_and_the_best_customers_are_called_whatever_their_arm() -> None:

@@ -86,7 +86,7 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
             assert (customer.due, customer.fresh, customer.consent) == (known.due, known.fresh, known.consent)
             assert waits_of(customer) == waits_of(known)
             assert (customer.alert is None) == (known.alert is None)
-            assert customer.history == known.history
+            assert (customer.history, customer.draw) == (known.history, known.draw)
     # 2. Labels, with the probabilities that were given.
     told = {}
     for outgoing in system.sent_to("labelled"):
@@ -224,15 +224,25 @@ def test_a_policy_is_kept_the_same_across_crashes(partitions: int) -> None:
     assert {one.contact_rules for one in opened} == {ContactRules(("09:00-21:00",), shop.zone)}
 
 
-HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring"))
+HOLDOUT = msgspec.structs.replace(PLANNED, holdout=Holdout(0.4, "spring", later_share=0.4))
 HOLDOUT_WITH_QUOTAS = HOLDOUT.with_policy(Policy(capacity=Capacity(one_time=1)))
+FALLS = msgspec.structs.replace(PLANNED, holdout=Holdout(0.5, "spring", planned=6))
 
 
 @COSTLY
-@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
-def test_who_is_held_out_is_as_in_the_replay(events: list[Event], partitions: int, seed: int, crashes: float) -> None:
-    system = MemorySystem(publish(events, HOLDOUT, partitions), HOLDOUT, seed, crashes=crashes).run()
-    assert_same(system, replayed(events, HOLDOUT, partitions))
+@given(
+    logs(customers=6, max_size=40).map(as_read),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.sampled_from((0, 0.1)),
+    st.sampled_from((1, 3, 10**6)),
+)
+def test_who_is_held_out_is_as_in_the_replay(
+    events: list[Event], partitions: int, seed: int, crashes: float, planned: int
+) -> None:
+    shop = msgspec.structs.replace(PLANNED, holdout=Holdout(0.5, "spring", planned=planned))
+    system = MemorySystem(publish(events, shop, partitions), shop, seed, crashes=crashes).run()
+    assert_same(system, replayed(events, shop, partitions))
 
 
 @pytest.mark.parametrize("shop", [HOLDOUT, HOLDOUT_WITH_QUOTAS], ids=["holdout", "quotas"])
@@ -249,6 +259,24 @@ def test_both_arms_are_announced(partitions: int, shop: Settings) -> None:
     copies = [one.copies for out in system.sent_to("labelled") for one in unpack(out.payload, LabelledBatch).examples]
     assert set(copies) == {0, 1, 2, 3}  # called, not drawn, and held out: 2.5 on average
     assert not {one.customer_id for one in opened} & {one.customer_id for one in held_out}
+
+
+@pytest.mark.parametrize("crashes", [0.0, 0.05])
+def test_the_share_falls_once_enough_customers_are_drawn_and_nobody_changes_their_arm(crashes: float) -> None:
+    events = as_read(busy_log(2))
+    system = MemorySystem(publish(events, FALLS, 4), FALLS, 1, Limits(events=3, decisions=5), crashes).run()
+    assert_same(system, replayed(events, FALLS, 4))
+    drawn = [one for one in system.alerts if isinstance(one, AlertHeldOut | AlertOpened) and one.experiment]
+    first: dict[str, AlertHeldOut | AlertOpened] = {}
+    for one in sorted(drawn, key=lambda one: one.opened_at):
+        first.setdefault(one.customer_id, one)
+    shares = [one.holdout_share for one in first.values()]
+    assert shares == sorted(shares, reverse=True)
+    assert set(shares) == {0.5, 0.2}
+    assert shares.count(0.5) >= FALLS.holdout.planned
+    for one in drawn:
+        assert isinstance(one, AlertHeldOut) == isinstance(first[one.customer_id], AlertHeldOut)
+        assert one.holdout_share == first[one.customer_id].holdout_share
 
 
 def test_a_trainer_that_was_upgraded_learns_steps_from_then_on() -> None:

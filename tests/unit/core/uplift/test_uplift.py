@@ -13,14 +13,15 @@ from benchmarks.uplift_coverage import experiments, measure
 from stream_app.core.units import DAY_US
 from stream_app.core.uplift.betting import log_wealth, proportion_bounds, ratio_mismatch
 from stream_app.core.uplift.families import shrunk
-from stream_app.core.uplift.figures import MISMATCH, Subject, figures
+from stream_app.core.uplift.figures import MISMATCH, OTHERS, Subject, figures
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM, TREATED, Holdout, draw
-from stream_app.core.uplift.intervals import LEAST, PLAIN, Boundary, intervals
-from stream_app.core.uplift.outlook import days_to_answer, detectable
+from stream_app.core.uplift.intervals import LEAST, PLAIN, Boundary, clock_of, early_intervals, intervals
+from stream_app.core.uplift.outlook import Forecast
 from stream_app.core.uplift.regression import running_effect, unadjusted
 from stream_app.errors import ContradictorySettings
 
-HALF = Holdout(0.5, planned=1_000)
+HALF = Holdout(0.5, planned=1_000, later_share=0.5)
+FALLS = Holdout(0.5, planned=1_000)
 
 
 # --- arms -------------------------------------------------------------------------------------------------------------
@@ -44,7 +45,7 @@ def test_complaints_and_the_best_customers_are_exempt() -> None:
     assert holdout.arm("c", 100.01, complains=False) == NO_ARM
     assert holdout.arm("c", 1.0, complains=True) == NO_ARM
     assert Holdout(0.0).arm("c", 1.0, complains=False) == NO_ARM
-    assert holdout.copies("c", 0, NO_ARM) == 1
+    assert holdout.copies("c", 0, NO_ARM, 0.5) == 1
 
 
 @pytest.mark.parametrize(
@@ -59,10 +60,10 @@ def test_values_that_cannot_be_are_refused(name: str, value: object) -> None:
 @pytest.mark.parametrize("share", [0.5, 0.4, 0.2, 0.07])
 def test_held_out_customers_stand_for_all_who_were_drawn(share: float) -> None:
     holdout = Holdout(share)
-    copies = [holdout.copies(f"c{number}", number * DAY_US, HELD_OUT) for number in range(20_000)]
+    copies = [holdout.copies(f"c{number}", number * DAY_US, HELD_OUT, share) for number in range(20_000)]
     assert set(copies) <= {int(1.0 / share), int(1.0 / share) + 1}
     assert np.mean(copies) == pytest.approx(1.0 / share, rel=0.005)
-    assert holdout.copies("c", 0, TREATED) == 0
+    assert holdout.copies("c", 0, TREATED, share) == 0
 
 
 # --- estimates --------------------------------------------------------------------------------------------------------
@@ -95,6 +96,35 @@ def test_a_constant_covariate_does_no_harm() -> None:
     one, two = running_effect(treated, outcome, covariates), running_effect(treated, outcome, constant)
     assert two.effect[-1] == pytest.approx(one.effect[-1], abs=1e-6)
     assert np.isfinite(two.error[-1])
+
+
+def test_a_share_that_falls_is_a_regression_with_a_level_for_each_share() -> None:
+    shares = np.where(np.arange(600) < 400, 0.5, 0.2)
+    treated, outcome, covariates = (one[0] for one in experiments(5, 1, 600, shares, 0.1, drift=0.3))
+    estimates = running_effect(treated, outcome, covariates, shares)
+    levels = np.stack([shares == 0.5, shares == 0.2], axis=-1).astype(float)
+    rows, at = np.hstack([levels, covariates]), np.hstack([levels, covariates]).mean(axis=0)
+    called, left = (
+        np.linalg.lstsq(rows[arm], outcome[arm], rcond=None)[0] @ at for arm in (treated, np.logical_not(treated))
+    )
+    assert estimates.effect[-1] == pytest.approx(called - left, abs=1e-6)
+    before = running_effect(treated[:400], outcome[:400], covariates[:400])
+    assert estimates.effect[:400] == pytest.approx(before.effect)
+    assert estimates.error[:400] == pytest.approx(before.error)
+    assert estimates.error[400:420].max() < 1.1 * estimates.error[399]  # the first customers of a share do no harm
+
+
+def test_customers_who_change_over_time_do_not_bias_the_effect_if_the_share_falls() -> None:
+    shares = np.where(np.arange(1_500) < 500, 0.5, 0.2)
+    treated, outcome, covariates = experiments(6, 300, 1_500, shares, 0.05, drift=0.4)
+    right, wrong = (running_effect(treated, outcome, covariates, one) for one in (shares, None))
+    effect, error = right.effect[:, -1], right.error[:, -1]
+    assert effect.mean() == pytest.approx(0.05, abs=4 * effect.std() / 17)
+    assert error.mean() == pytest.approx(effect.std(), rel=0.15)
+    assert wrong.effect[:, -1].mean() > 0.07
+    plain, plain_error = (one[:, -1] for one in unadjusted(right))
+    assert plain.mean() == pytest.approx(0.05, abs=4 * plain.std() / 17)
+    assert plain_error.mean() == pytest.approx(plain.std(), rel=0.15)
 
 
 # --- intervals --------------------------------------------------------------------------------------------------------
@@ -143,7 +173,8 @@ def test_few_customers_give_wide_intervals_that_do_not_need_the_normal_approxima
     treated, outcome, covariates = (one[0] for one in experiments(4, 1, 1_000, 0.2, 0.0))
     estimates = running_effect(treated, outcome, covariates)
     lower, upper = intervals(estimates, Holdout(0.2))
-    start = int(np.flatnonzero(np.minimum(estimates.treated, estimates.held_out) >= LEAST)[0])
+    called, left = estimates.arms
+    start = int(np.flatnonzero(np.minimum(called.count, left.count) >= LEAST)[0])
     assert lower[0] <= -0.99
     assert upper[0] >= 0.99
     assert (lower <= 0.0).all()
@@ -154,10 +185,31 @@ def test_few_customers_give_wide_intervals_that_do_not_need_the_normal_approxima
 @pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("effect", [0.0, 0.05])
 def test_intervals_rarely_exclude_the_truth_at_any_look(effect: float, ends: bool) -> None:
-    found = measure(Holdout(0.5, planned=1_000, ends=ends), effect, 100)
+    found = measure(HALF if not ends else msgspec.structs.replace(HALF, ends=True), effect, 100)
     assert found.covered >= 0.90
     assert found.plain_covered < found.covered
     assert found.width <= (1.2 if ends else 1.55)
+
+
+def test_time_is_the_number_of_customers_until_the_share_falls_and_then_runs_faster() -> None:
+    shares = np.where(np.arange(1_500) < 1_000, 0.5, 0.2)
+    treated, outcome, covariates = (one[0] for one in experiments(7, 1, 1_500, shares, 0.0))
+    passed = clock_of(running_effect(treated, outcome, covariates, shares).strata)
+    assert passed[:1_000].tolist() == list(range(1, 1_001))
+    assert passed[-1] == pytest.approx(1_000 + 500 * 0.25 / 0.16)
+    assert Boundary(FALLS).clock(1_500) == pytest.approx(passed[-1])
+    assert Boundary(HALF).clock(1_500) == 1_500
+
+
+def test_few_customers_are_compared_within_each_share() -> None:
+    """None of either share differs between the arms; as a whole, those called seem to order far more often."""
+    shares = np.where(np.arange(400) < 200, 0.5, 0.1)
+    treated = np.where(np.arange(400) < 200, np.arange(400) % 2 == 0, np.arange(400) % 10 > 0)
+    outcome = (np.arange(400) >= 200).astype(float)
+    estimates = running_effect(treated, outcome, np.zeros((400, 1)), shares)
+    assert unadjusted(estimates)[0][-1] == 0.0
+    lower, upper = early_intervals(estimates.strata)
+    assert lower[-1] < 0.0 < upper[-1]
 
 
 @pytest.mark.parametrize("ends", [False, True])
@@ -186,12 +238,13 @@ def test_families_move_to_the_mean_as_far_as_chance_explains_them() -> None:
 
 
 def test_a_larger_effect_is_shown_sooner_and_a_small_one_not_within_two_years() -> None:
-    boundary = Boundary(Holdout(0.2, planned=2_000))
-    waits = [days_to_answer(boundary, 1.0, 500, 10.0, effect) for effect in (0.3, 0.15, 0.1, 0.01)]
+    forecast = Forecast(Boundary(Holdout(0.2, planned=2_000)), 1.0, 500, 500.0, 10.0)
+    waits = [forecast.days_to_answer(effect) for effect in (0.3, 0.15, 0.1, 0.01)]
     assert waits[3] is None
     assert waits[:3] == sorted(one for one in waits[:3] if one is not None)
-    assert detectable(boundary, 1.0, 500 + 10.0 * waits[2]) <= 0.1  # type: ignore[operator]
-    assert detectable(boundary, 1.0, 500 + 10.0 * (waits[2] - 1.0)) > 0.1  # type: ignore[operator]
+    assert waits[2] is not None
+    assert forecast.detectable(waits[2]) <= 0.1
+    assert forecast.detectable(waits[2] - 1.0) > 0.1
 
 
 def shop(count: int, effect: float, holdout: Holdout) -> list[Subject]:
@@ -202,7 +255,10 @@ def shop(count: int, effect: float, holdout: Holdout) -> list[Subject]:
         arm = holdout.arm(name, 0.0, complains=False)
         ordered = bool(random.random() < 0.5 - 0.4 * lost + effect * (arm == TREATED))
         family = "price" if number % 3 else "forgot_shop"
-        subjects.append(Subject(name, arm, number * DAY_US, lost, 30.0, family, ordered, 40.0 * ordered))
+        channel = "phone" if number % 2 else "sms"
+        measure = f"{family}.vip" if number % 4 == 0 else family
+        bought = Subject(name, arm, number * DAY_US, lost, 30.0, family, ordered, 40.0 * ordered)
+        subjects.append(replace(bought, measure=measure, channel=channel))
     return subjects
 
 
@@ -219,12 +275,44 @@ def test_the_figures_tell_an_effect_from_none() -> None:
     assert found.outlook.days == 0.0
     assert found.mismatch < MISMATCH
     assert [one.family for one in found.families] == ["price", "forgot_shop"]
+    assert {one.family for one in found.measures} == {"price", "price.vip", "forgot_shop", "forgot_shop.vip"}
+    assert [(one.family, one.customers) for one in found.channels] == [("phone", 1_000), ("sms", 1_000)]
+    assert all(abs(one.effect - 0.2) < 4 * one.error for one in (*found.measures, *found.channels))
     assert sum(one.customers for one in found.arms) == found.drawn == 2_000
     held_out = found.arms[1].customers
     assert found.cost == pytest.approx(found.effect.effect * held_out * 40.0)
     none = figures(shop(2_000, 0.0, holdout), holdout, 60 * DAY_US, now)
     assert none.effect is not None
     assert none.effect.lower < 0.0 < none.effect.upper
+
+
+def test_families_with_few_customers_count_as_one() -> None:
+    subjects = [
+        replace(one, family=f"rare {place % 10}" if place < 100 else "price")
+        for place, one in enumerate(shop(1_000, 0.2, HALF))
+    ]
+    found = figures(subjects, HALF, 60 * DAY_US, 5_000 * DAY_US)
+    assert [(one.family, one.customers) for one in found.families] == [("price", 900), (OTHERS, 100)]
+    few = figures(subjects[:110], HALF, 60 * DAY_US, 5_000 * DAY_US)
+    assert few.families == []  # none is large enough to be compared with the rest
+
+
+def test_each_draw_has_its_own_share_and_the_split_is_checked_by_it() -> None:
+    early, later = Holdout(0.5, planned=1_000), Holdout(0.2)
+    subjects = [replace(one, share=0.5) for one in shop(1_000, 0.2, early)]
+    subjects += [
+        replace(one, customer=f"{one.customer}b", drawn_at=one.drawn_at + 1_000 * DAY_US, share=0.2)
+        for one in shop(1_000, 0.2, later)
+    ]
+    found = figures(subjects, early, 60 * DAY_US, 5_000 * DAY_US)
+    assert [(one.share, one.drawn) for one in found.shares] == [(0.5, 1_000), (0.2, 1_000)]
+    assert found.mismatch < MISMATCH
+    assert found.effect is not None
+    assert found.effect.lower < 0.2 < found.effect.upper
+    by_hand = msgspec.structs.replace(later, planned=1_000)  # somebody lowered the share in the policy
+    assert figures(subjects, by_hand, 60 * DAY_US, 5_000 * DAY_US) == found
+    as_one = [replace(one, share=0.0) for one in subjects]  # as if all had been drawn at the first share
+    assert figures(as_one, early, 60 * DAY_US, 5_000 * DAY_US).mismatch > MISMATCH
 
 
 def test_only_customers_whose_window_has_ended_count() -> None:

@@ -207,6 +207,15 @@ def test_of_too_many_kinds_of_episodes_the_segment_is_not_told(monkeypatch: pyte
     assert told == {("s1", "price", "vip"): 2, ("s1", "price", "loyal"): 1, ("s1", "price", "unknown"): 2}
 
 
+def test_the_arms_of_a_holdout_are_published_with_their_outcomes() -> None:
+    registry = CollectorRegistry()
+    drawn, outcomes = ("spring", "held_out"), ("spring", "treated", "ordered")
+    step = {**NOTHING, "opened": Counter(), "drawn": Counter({drawn: 3}), "trial_outcomes": Counter({outcomes: 2})}
+    KpiPublisher(KpiMetrics(registry)).stepped(cast("Any", SimpleNamespace(**step)))
+    assert series_of(registry, "churn_holdout_drawn") == {drawn: 3}
+    assert series_of(registry, "churn_holdout_outcomes") == {outcomes: 2}
+
+
 def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ZERO_SECONDS", math.inf)
     registry = CollectorRegistry()
@@ -221,7 +230,14 @@ def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monke
     assert value("churn_alert_outcomes_total", labels) == 4
 
 
-NOTHING: dict[str, Any] = {"event_counts": {}, "closed": Counter(), "suppressed": Counter(), "outcomes": Counter()}
+NOTHING: dict[str, Any] = {
+    "event_counts": {},
+    "closed": Counter(),
+    "suppressed": Counter(),
+    "outcomes": Counter(),
+    "drawn": Counter(),
+    "trial_outcomes": Counter(),
+}
 
 
 def series_of(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
