@@ -1,6 +1,6 @@
 """Simulation of the demo's shop: the history as fast as the services keep up, then days at a pace people can follow.
 
-After the history, simulated staff handle the alerts.
+Simulated staff handle the alerts.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class ShopSimulation(Thread):
     Args:
         config: configuration of the services.
         plan: plan of the shop.
-        ready: event that is set when the services are ready; nothing is published before that.
+        ready: event that is set when the worker is ready; nothing is published before that.
     """
 
     def __init__(self, config: LiveConfig, plan: Plan, ready: Flag) -> None:
@@ -135,11 +135,11 @@ class ShopSimulation(Thread):
         """Publish until stopped."""
         try:
             self._open()
-            with closing(Backpressure(self._config)) as backpressure:
+            staff = working_staff(self._config, self._plan.shop, self._plan.seed, lambda: self.now)
+            with closing(Backpressure(self._config)) as backpressure, staff:
                 self._replay_history(backpressure)
-                with working_staff(self._config, self._plan.shop, self._plan.seed, lambda: self.now):
-                    self._run_live(backpressure)
-                self.phase = Phase.OVER
+                self._run_live(backpressure)
+            self.phase = Phase.OVER
         except Exception as error:  # noqa: BLE001 - the main thread re-raises it
             self.error = error
 
@@ -198,7 +198,10 @@ class ShopSimulation(Thread):
         at = from_micros(due.at)
         self._position += 1
         learns = due.learns and due.at > self._labelled_from  # there are no labels before this
-        self._sender.tick(Tick(at, version=version, learns=learns, nominates=nominates), self._position)
+        # A day takes a second: without the wait, partitions would propose customers again before they learn of the
+        # alerts of the day before.
+        tick = Tick(at, version=version, learns=learns, nominates=nominates, waits=nominates)
+        self._sender.tick(tick, self._position)
         self._ticked = due.at
 
     def _wait(self, condition: Callable[[], bool]) -> None:

@@ -97,13 +97,15 @@ def test_it_shows_risk_and_alerts_and_leaves_nothing_behind(demo: subprocess.Pop
     assert all(int(active) > 50 for active, *_ in days)
     assert int(days[-1][2]) > 0
     assert int(days[-1][3].replace(",", "")) > 0
+    called = re.findall(r"  alert   (c••\d{4}) ", said)
+    assert len(set(called)) == len(called)  # nobody is called twice within a month
     alerts = re.findall(r"  alert   c••\d{4} · risk (\d+)% · no order for \d+ d\S* .* · ¥[\d,]+ per month", said)
     assert len(alerts) >= 5, said
     assert all(25 <= int(risk) <= 100 for risk in alerts)  # calls are planned: a risk is not above a bar
     alerts += re.findall(r"  urgent  c••\d{4} · a complaint is past its service target", said)
     told = re.search(
-        r"(\d+) alerts: (\d+) customers ordered again, (\d+) fell in risk, (\d+) complaints were solved, (\d+) were "
-        r"closed by the staff, (\d+) expired, (\d+) were lost, (\d+) are open",
+        r"(\d+) alerts: (\d+) ordered again, (\d+) fell in risk, (\d+) solved, (\d+) closed by the staff, "
+        r"(\d+) expired, (\d+) lost, (\d+) still open",
         said.replace("\n", " ").replace("  ", " "),
     )
     assert told is not None, said
