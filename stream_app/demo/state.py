@@ -103,6 +103,11 @@ class DemoState:
         closed = {reason: self.counts[reason] for reason in ENDINGS}
         return {OPEN: self.counts[OPEN] - sum(closed.values())} | closed
 
+    @property
+    def daily(self) -> int:
+        """Number of alerts opened by the allocator; the worker opens the urgent ones."""
+        return sum(not alert.urgent for alert in self.opened.values())
+
     def record_sent(self, seconds: float, events: int) -> None:
         """Record the total number of events published so far."""
         self._sent.append((seconds, events))

@@ -11,7 +11,7 @@ from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import from_micros
 from stream_app.demo.settings import CURRENCY
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
-from stream_app.demo.state import OPEN, WORST_FIRST, DemoState
+from stream_app.demo.state import WORST_FIRST, DemoState
 from stream_app.i18n import Translator
 from stream_app.simulate.calendar import SHOP_ZONE
 
@@ -85,7 +85,7 @@ def service_lines(translator: Translator, state: DemoState) -> dict[str, str]:
     """Return a short status of each part of the system, Kafka and Redis first."""
     text, number, figure = translator.text, translator.number, state.figure
     labels, scored = figure("trainer", EXAMPLES), figure("worker", "churn_events_scored_total")
-    opened, sent = state.counts[OPEN], figure("notifier", "churn_delivery_attempts_total")
+    opened, sent = state.daily, figure("notifier", "churn_delivery_attempts_total")
     scores = text("system.scores", scores=number(scored), ms=number(state.freshness_ms))
     model = text("system.model", version=number(figure("worker", VERSION)), labels=number(labels))
     return {
