@@ -84,10 +84,12 @@ class Translator:
 
         >>> found = "open_complaint", {"complaints": 2.0, "open": 1.0, "days": 6.2}
         >>> Translator("en").evidence(*found), Translator("zh").evidence(*found)
-        ('2 complaints, 1 of them open for 6 days', '投诉 2 次，其中 1 次已 6 天未解决')
+        ('1 complaint still open after 6 days', '1 次投诉已 6 天仍未解决')
         """
         if rule == "silence" and numbers.get("times", 1.0) < 1.0:
             rule = "silence_short"  # a fraction of the usual gap would argue against the alert
+        elif rule == "silence_once" and round(numbers.get("days", 1.0)) == 0:
+            rule = "silence_today"
         text = self._groups["evidence"].get(rule)
         if text is None:
             listed = ", ".join(f"{name} {value:g}" for name, value in numbers.items())
