@@ -17,6 +17,7 @@ from stream_app.simulate.calendar import SHOP_ZONE
 
 EXAMPLES: Final = "churn_trainer_examples_total"
 VERSION: Final = "churn_model_version"
+AUC: Final = "churn_quality_auc_ratio"
 
 
 def local_time(at: int) -> datetime:
