@@ -43,7 +43,7 @@ class ListedAlert:
 
 @dataclass
 class ServiceStatus:
-    """Readiness of a service, and its metrics summed over all labels; those of model quality over the whole time."""
+    """Readiness of a service, and its metrics summed over all labels; those of model quality are the latest."""
 
     ready: bool = False
     figures: dict[str, float] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stream_app.core.training.quality import RECENT_DAYS
 from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.demo.state import OPEN, DemoState
@@ -72,7 +73,9 @@ def _quality(state: DemoState, translator: Translator) -> str:
     auc = state.figure("trainer", AUC)
     if not auc > 0:  # NaN while there are labels of one kind only
         return ""
-    return translator.text("summary.quality", share=translator.percent(auc), auc=f"{auc:.2f}", days=HORIZON_DAYS)
+    return translator.text(
+        "summary.quality", share=translator.percent(auc), auc=f"{auc:.2f}", days=HORIZON_DAYS, recent=RECENT_DAYS
+    )
 
 
 def _numbers(translator: Translator, values: Mapping[str, float]) -> dict[str, str]:

@@ -30,7 +30,7 @@ def summary(trainer: dict[str, float], lang: str = "en") -> str:
 def test_the_quality_is_that_of_the_running_model() -> None:
     trainer = {"churn_quality_auc_ratio": 0.7295}
     text = summary(trainer)
-    assert "the model gave the second the higher risk in 73% of all pairs (ROC-AUC 0.73;" in text
+    assert "the model gave the second the higher risk in 73% of all pairs of the last 28 days (ROC-AUC 0.73;" in text
     assert "ROC-AUC 0.73" in summary(trainer, "zh")
 
 
