@@ -13,6 +13,7 @@ from stream_app.demo.settings import CURRENCY
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
 from stream_app.demo.state import WORST_FIRST, DemoState
 from stream_app.i18n import Translator
+from stream_app.i18n.translator import MANY_GAPS
 from stream_app.simulate.calendar import SHOP_ZONE
 
 EXAMPLES: Final = "churn_trainer_examples_total"
@@ -64,8 +65,10 @@ def silence_text(translator: Translator, alert: AlertOpened) -> str:
         return translator.text("alerts.once", days=days)
     if alert.silent_days < alert.usual_gap_days:
         return translator.text("alerts.days", days=days)
-    times = translator.number(alert.silent_days / alert.usual_gap_days, 1)
-    return translator.text("alerts.gaps", days=days, times=times)
+    times = alert.silent_days / alert.usual_gap_days
+    if times > MANY_GAPS:
+        return translator.text("alerts.many_gaps", days=days)
+    return translator.text("alerts.gaps", days=days, times=translator.number(times, 1))
 
 
 def worth_text(translator: Translator, alert: AlertOpened) -> str:

@@ -107,6 +107,7 @@ def test_everything_has_one_name_and_nothing_else_has(lang: str) -> None:
         *(rule.key for rule in EVIDENCE_RULES),
         *urgent,
         "silence_short",
+        "silence_long",
         "silence_today",
     }
     for group in ("causes", "segments", "stages", "risk_bands"):
@@ -129,6 +130,12 @@ def test_a_fraction_of_the_usual_gap_is_not_told_as_a_reason() -> None:
     assert Translator("en").evidence("silence", short) == "no order for 3 days, the usual gap is not over yet"
     assert Translator("zh").evidence("silence", short) == "已 3 天未下单，尚未超过平时的下单间隔"
     assert Translator("en").evidence("silence", long) == "no order for 90 days, 3.0 × the usual gap"
+
+
+def test_a_silence_of_many_gaps_has_no_number() -> None:
+    rare = {"days": 98.0, "times": 104.6}
+    assert Translator("en").evidence("silence", rare) == "no order for 98 days, more than 10 × the usual gap"
+    assert Translator("zh").evidence("silence", rare) == "已 98 天未下单，超过平时下单间隔的 10 倍"
 
 
 def test_a_purchase_of_today_is_not_zero_days_ago() -> None:
