@@ -145,6 +145,25 @@ def test_no_message_is_larger_than_allowed_and_none_ends_within_a_character(
             assert "�" not in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "numbers", "repeated"),
+    [
+        ("low_review", {}, Evidence("low_rating", {"ratings": 1.0})),
+        ("unanswered", {"hours": 24.0}, Evidence("slow_answer", {"hours": 24.0})),
+        ("unsolved", {"hours": 72.0}, Evidence("open_complaint", {"open": 1.0, "days": 3.0})),
+    ],
+)
+def test_an_urgent_alert_gives_its_reason_once(reason: str, numbers: dict[str, float], repeated: Evidence) -> None:
+    other = Evidence("service_complaint", {"complaints": 1.0})
+    because = (Evidence(reason, numbers), other, repeated)
+    said = Translator("en").evidence(repeated.rule, repeated.numbers)
+    for urgent in (True, False):
+        alert = changed(urgent=urgent, explanation=Explanation("complaining", (Cause("service", 0.6),), because))
+        text = COMPOSER.alert(alert, "en", 4_096).plain
+        assert "1 complaint about the service" in text
+        assert (said in text) is not urgent
+
+
 def test_what_matters_least_goes_first() -> None:
     sizes = [COMPOSER.alert(ALERT, "en", max_bytes).plain for max_bytes in (4_096, 420, 330, 250)]
     for text in sizes:
