@@ -57,7 +57,7 @@ docs: env ## write the pages of docs/ that are made from the code
 site: $(VENV)/.site ## build the documentation as a searchable site in build/site; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-pictures: env-dev ## take new pictures of the demo and its messages (needs Chromium; five minutes)
+pictures: env-dev ## take new pictures of the demo and its messages (needs Chromium; ten minutes)
 	@$(BIN)/python docs/pictures.py
 
 acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs

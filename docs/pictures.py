@@ -188,7 +188,7 @@ def _chromium(*arguments: str) -> str:
 def main() -> None:
     """Take all pictures, in both languages."""
     for lang in ("en", "zh"):
-        request = Request(lang=lang, port=0, seconds=80, capacity=_CAPACITY)
+        request = Request(lang=lang, port=0, seconds=150, capacity=_CAPACITY)
         run_demo(request, Console(stderr=True), partial(Camera, request))
 
 

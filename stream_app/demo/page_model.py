@@ -72,7 +72,7 @@ class PageModel:
         worth = translator.text("page.month", worth=worth_text(translator, alert)) if view.worth else ""
         opened = f"{alert.opened_at.astimezone(SHOP_ZONE):%m-%d %H:%M}"
         values: dict[str, Any] = msgspec.to_builtins(view)
-        band = "very_high" if alert.urgent else band_of(alert.probability)
+        band = band_of(alert.probability) if alert.probability else WORST_FIRST[0]  # an urgent alert may have no score
         risk = translator.text("page.risk", band=view.risk, percent=view.percent) if view.risk else ""
         return values | {
             "number": number,

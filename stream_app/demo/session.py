@@ -6,7 +6,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from math import inf
 from pathlib import Path
@@ -21,9 +21,9 @@ from stream_app.demo.embedded_servers import EmbeddedBroker, start_redis
 from stream_app.demo.page_model import PageModel
 from stream_app.demo.processes import Processes
 from stream_app.demo.secrets import new_secret
-from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Request, write_settings
+from stream_app.demo.settings import CURRENCY, SERVICES, WORKER, ZONE, Request, write_settings
 from stream_app.demo.simulation import ShopSimulation
-from stream_app.demo.state import DemoState, ListedAlert
+from stream_app.demo.state import DemoState, ListedAlert, ServiceStatus
 from stream_app.demo.subscriber import Subscriber, service_status
 from stream_app.demo.summary import print_summary
 from stream_app.demo.views import LineView, ScreenView, View
@@ -89,12 +89,13 @@ class _Demo:
         self._broker = EmbeddedBroker(Topics().of(*INPUTS, *OUTPUTS).values())
         redis = start_redis(processes, folder)
         self._setup = write_settings(folder, self._broker.bootstrap, redis, request, address, secret)
-        for service in SERVICES:
-            processes.start(service, self._setup.command(service), self._setup.environ(service))
+        # The worker starts first, so that there is something to see as soon as possible. The others are needed later.
+        self._start(WORKER)
+        self._to_start = [service for service in SERVICES if service != WORKER]
         config = self._setup.config
         self.state = DemoState(config.shop.decide_every)
-        self._ready = Flag()
-        self.shop = ShopSimulation(config, request.plan, self._ready)
+        self._opens, self._ready = Flag(), Flag()  # whether the worker is ready, and whether all services are
+        self.shop = ShopSimulation(config, request.plan, self._opens)
         self._subscriber = Subscriber(config)
         self._polled = 0.0
 
@@ -108,6 +109,9 @@ class _Demo:
                 changed = self._poll()
                 for view in views:
                     view.update(self.state, self.shop, changed, left)
+
+    def _start(self, service: str) -> None:
+        self._processes.start(service, self._setup.command(service), self._setup.environ(service))
 
     def close(self) -> None:
         """Stop everything."""
@@ -144,7 +148,16 @@ class _Demo:
             self._polled = now
             statuses = {name: service_status(port) for name, port in self._setup.ports.items()}
             self.state.record_services(now, statuses)
-            if not self._ready.is_set() and all(status.ready for status in statuses.values()):
-                self._started = now
-                self._ready.set()
+            self._note_ready(now, statuses)
         return changed
+
+    def _note_ready(self, now: float, statuses: Mapping[str, ServiceStatus]) -> None:
+        """Start the other services when the worker answers, the shop when it is ready, the countdown when all are."""
+        if statuses[WORKER].figures:
+            while self._to_start:
+                self._start(self._to_start.pop(0))
+        if statuses[WORKER].ready:
+            self._opens.set()
+        if not self._ready.is_set() and all(status.ready for status in statuses.values()):
+            self._started = now
+            self._ready.set()

@@ -17,7 +17,8 @@ from stream_app.demo.secrets import write_missing
 from stream_app.demo.simulation import Plan
 from stream_app.simulate.calendar import SHOP_ZONE
 
-SERVICES: Final = ("worker", "trainer", "allocator", "notifier")
+WORKER: Final = "worker"
+SERVICES: Final = (WORKER, "trainer", "allocator", "notifier")
 ZONE: Final = "Asia/Shanghai"
 CURRENCY: Final = "CNY"
 HORIZON_DAYS: Final = 60
@@ -68,7 +69,7 @@ currency = "{currency}"
 # Most of a young shop's customers have bought once, so the plan would call hardly anybody else.
 _POLICY: Final = """\
 capacity:
-  one_time: 60%
+  one_time: 40%
 """
 _CHANNELS: Final = """\
 mode: live

@@ -1,6 +1,6 @@
 """Simulation of the demo's shop: the history as fast as the services keep up, then days at a pace people can follow.
 
-After the history, simulated staff handle the alerts.
+Simulated staff handle the alerts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from threading import Event as Flag, Thread
 from typing import Final
 
@@ -28,9 +29,9 @@ from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.shop import DEFAULT_START
 
 _AHEAD_US: Final = 8 * DAY_US  # maximum lead over the slowest partition, since the broker keeps few records
-_BEHIND_US: Final = 2 * DAY_US  # lag of the services at which the shop's clock pauses
 _TICK_US: Final = 2 * HOUR_US
 _FRAME_SECONDS: Final = 0.04
+_LONGEST_FRAME_SECONDS: Final = 0.3  # the shop's clock does not catch up with a longer wait for the services
 _POLL_SECONDS: Final = 0.02
 _LOG: Final = b"demo"
 
@@ -88,6 +89,11 @@ class Backpressure:
         stored = self._runner.run(self._stores.states.summaries(self._partitions)).values()
         return min(decode_summary(one).stream_time if one else NEVER for one in stored)
 
+    def has_allocated(self, moment: int) -> bool:
+        """Return whether the alerts of a moment have reached all partitions, which wait for them."""
+        stored = self._runner.run(self._stores.states.summaries(self._partitions)).values()
+        return all(one and decode_summary(one).allocator_moment >= moment for one in stored)
+
     def through(self) -> int:
         """Return the stream time up to which the trainer has processed labels, in microseconds."""
         return self._runner.run(self._stores.models.through())
@@ -103,7 +109,7 @@ class ShopSimulation(Thread):
     Args:
         config: configuration of the services.
         plan: plan of the shop.
-        ready: event that is set when the services are ready; nothing is published before that.
+        ready: event that is set when the worker is ready; nothing is published before that.
     """
 
     def __init__(self, config: LiveConfig, plan: Plan, ready: Flag) -> None:
@@ -135,11 +141,11 @@ class ShopSimulation(Thread):
         """Publish until stopped."""
         try:
             self._open()
-            with closing(Backpressure(self._config)) as backpressure:
+            staff = working_staff(self._config, self._plan.shop, self._plan.seed, lambda: self.now)
+            with closing(Backpressure(self._config)) as backpressure, staff:
                 self._replay_history(backpressure)
-                with working_staff(self._config, self._plan.shop, self._plan.seed, lambda: self.now):
-                    self._run_live(backpressure)
-                self.phase = Phase.OVER
+                self._run_live(backpressure)
+            self.phase = Phase.OVER
         except Exception as error:  # noqa: BLE001 - the main thread re-raises it
             self.error = error
 
@@ -171,10 +177,8 @@ class ShopSimulation(Thread):
         pace, last = DAY_US / self._plan.day_seconds, time.monotonic()
         while self.now < end and not self._stopping.wait(_FRAME_SECONDS):
             started, last = last, time.monotonic()
-            self._advance(min(self.now + round((last - started) * pace), end), backpressure, _TICK_US, nominates=True)
-            if backpressure.stream_time() < self.now - _BEHIND_US:
-                self._wait(lambda: backpressure.stream_time() >= self.now - _BEHIND_US // 2)
-                last = time.monotonic()
+            frame = min(last - started, _LONGEST_FRAME_SECONDS)
+            self._advance(min(self.now + round(frame * pace), end), backpressure, _TICK_US, nominates=True)
 
     def _advance(self, moment: int, backpressure: Backpressure, every: int, *, nominates: bool) -> None:
         """Publish events and ticks up to a point in time, with one tick per `every` microseconds."""
@@ -182,6 +186,8 @@ class ShopSimulation(Thread):
             self._send_before(due.at)
             self._sender.flush()  # consumers must not read the tick before the events that precede it
             self._tick(due, backpressure.version_at(due.at), nominates=nominates and due.nominates)
+            if nominates and due.nominates:
+                self._wait(partial(backpressure.has_allocated, due.at))
         self._send_before(moment)
         self.now = moment
 
@@ -198,7 +204,10 @@ class ShopSimulation(Thread):
         at = from_micros(due.at)
         self._position += 1
         learns = due.learns and due.at > self._labelled_from  # there are no labels before this
-        self._sender.tick(Tick(at, version=version, learns=learns, nominates=nominates), self._position)
+        # A day takes a second: without the wait, partitions would propose customers again before they learn of the
+        # alerts of the day before.
+        tick = Tick(at, version=version, learns=learns, nominates=nominates, waits=nominates)
+        self._sender.tick(tick, self._position)
         self._ticked = due.at
 
     def _wait(self, condition: Callable[[], bool]) -> None:

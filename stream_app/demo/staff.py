@@ -29,7 +29,8 @@ from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
 
 TEAM: Final = ("Li Na", "Wang Wei", "Zhang Min")
-# Shares of all alerts. An alert that is not handled closes because of what the customer does, or expires.
+# Shares of the alerts. One that is left alone closes because of what the customer does, or expires.
+# Urgent alerts are never left alone.
 UNREACHABLE: Final = 0.15
 LEFT_ALONE: Final = 0.45
 WITHOUT_REASON: Final = 0.25  # share of departed customers who do not say why they left
@@ -61,6 +62,8 @@ def case_of(note: AlertNote, seed: int) -> Case:
     """
     draws = _draws(note.alert_id, seed)
     chance, (soonest, latest) = next(draws), ENDED_AFTER
+    if note.urgent:  # nobody leaves an overdue complaint alone
+        chance = LEFT_ALONE + chance * (1 - LEFT_ALONE)
     called: Handling = "unreachable" if chance >= 1 - UNREACHABLE else "reached"
     return Case(
         owner=TEAM[int(next(draws) * len(TEAM))],

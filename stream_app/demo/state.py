@@ -43,7 +43,7 @@ class ListedAlert:
 
 @dataclass
 class ServiceStatus:
-    """Readiness of a service, and its metrics summed over all labels."""
+    """Readiness of a service, and its metrics summed over all labels; those of model quality are the latest."""
 
     ready: bool = False
     figures: dict[str, float] = field(default_factory=dict)
@@ -102,6 +102,11 @@ class DemoState:
         """Number of alerts that are open, and that were closed by reason. Together they are all that were opened."""
         closed = {reason: self.counts[reason] for reason in ENDINGS}
         return {OPEN: self.counts[OPEN] - sum(closed.values())} | closed
+
+    @property
+    def daily(self) -> int:
+        """Number of alerts opened by the allocator; the worker opens the urgent ones."""
+        return sum(not alert.urgent for alert in self.opened.values())
 
     def record_sent(self, seconds: float, events: int) -> None:
         """Record the total number of events published so far."""

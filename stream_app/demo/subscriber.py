@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_app.config import LiveConfig, reader_options
 from stream_app.core.messages.alerts import AlertMessage, decode_alert
 from stream_app.core.messages.batches import ScoreRecords, decode_scored
+from stream_app.core.training.quality import PRODUCT, RECENT
 from stream_app.demo.state import ServiceStatus
 
 _MAX_RECORDS: Final = 500  # per poll
@@ -52,7 +53,9 @@ def service_status(port: int) -> ServiceStatus:
     figures: dict[str, float] = {}
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
-            if not sample.name.endswith("_bucket"):
+            # Figures of other models and periods do not add up.
+            is_ours = sample.labels.get("scorer", PRODUCT) == PRODUCT and sample.labels.get("window", RECENT) == RECENT
+            if is_ours and not sample.name.endswith("_bucket"):
                 figures[sample.name] = figures.get(sample.name, 0.0) + sample.value
     return ServiceStatus(ready=status == http.HTTPStatus.OK, figures=figures)
 

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stream_app.core.training.quality import RECENT_DAYS
+from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.demo.state import OPEN, DemoState
-from stream_app.demo.wording import EXAMPLES, VERSION
+from stream_app.demo.wording import AUC, EXAMPLES, VERSION
 from stream_app.i18n import Translator
-from stream_app.simulate import truth
 
 _NEXT: Final = (
     ("make report", "summary.report_demo"),
@@ -36,11 +37,11 @@ def print_summary(
     sentences = [
         translator.text("summary.came", **_numbers(translator, totals)),
         _learned(state, translator),
-        _truth(state, plan, translator),
+        _quality(state, translator),
     ]
     console.print()
     console.print(Text(translator.text("summary.title"), style="bold"))
-    for sentence in sentences:
+    for sentence in filter(None, sentences):
         console.print(sentence, highlight=False)
     console.print()
     console.print(translator.text("summary.next"), highlight=False)
@@ -67,15 +68,14 @@ def _learned(state: DemoState, translator: Translator) -> str:
     return translator.text("summary.learned", **_numbers(translator, counts | figures))
 
 
-def _truth(state: DemoState, plan: Plan, translator: Translator) -> str:
-    """Return a sentence on how many customers with an alert have really left, according to the simulator."""
-    left = {one.customer_id for one in truth(plan.shop, plan.seed) if one.left_at is not None}
-    listed = [alert.customer_id for alert in state.opened.values() if not alert.urgent]
-    active = state.active_customers()
-    share = sum(customer in left for customer in listed) / max(len(listed), 1)
-    base = sum(customer in left for customer in active) / max(len(active), 1)
-    percents = {"share": translator.percent(share), "base": translator.percent(base)}
-    return translator.text("summary.truth", active=translator.number(len(active)), **percents)
+def _quality(state: DemoState, translator: Translator) -> str:
+    """Return a sentence on how well the model has ranked the customers, or "" if that is not known yet."""
+    auc = state.figure("trainer", AUC)
+    if not auc > 0:  # NaN while there are labels of one kind only
+        return ""
+    return translator.text(
+        "summary.quality", share=translator.percent(auc), auc=f"{auc:.2f}", days=HORIZON_DAYS, recent=RECENT_DAYS
+    )
 
 
 def _numbers(translator: Translator, values: Mapping[str, float]) -> dict[str, str]:

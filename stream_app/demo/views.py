@@ -81,9 +81,8 @@ class LineView(View):
             self._print_history(state, shop)
         elif shop.phase is Phase.LIVE:
             self._print_day(state, shop)
-        if shop.phase is not Phase.HISTORY:  # thousands of lines per second would follow
-            for listed in changed:
-                self._print_alert(listed)
+        for listed in changed:
+            self._print_alert(listed)
 
     def _print_history(self, state: DemoState, shop: ShopSimulation) -> None:
         line = int(shop.history_share * _HISTORY_LINES)
@@ -123,4 +122,4 @@ class LineView(View):
         self._print(translator.text(key, **values))
 
     def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

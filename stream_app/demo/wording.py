@@ -11,12 +11,14 @@ from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import from_micros
 from stream_app.demo.settings import CURRENCY
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
-from stream_app.demo.state import OPEN, WORST_FIRST, DemoState
+from stream_app.demo.state import WORST_FIRST, DemoState
 from stream_app.i18n import Translator
+from stream_app.i18n.translator import MANY_GAPS
 from stream_app.simulate.calendar import SHOP_ZONE
 
 EXAMPLES: Final = "churn_trainer_examples_total"
 VERSION: Final = "churn_model_version"
+AUC: Final = "churn_quality_auc_ratio"
 
 
 def local_time(at: int) -> datetime:
@@ -63,8 +65,10 @@ def silence_text(translator: Translator, alert: AlertOpened) -> str:
         return translator.text("alerts.once", days=days)
     if alert.silent_days < alert.usual_gap_days:
         return translator.text("alerts.days", days=days)
-    times = translator.number(alert.silent_days / alert.usual_gap_days, 1)
-    return translator.text("alerts.gaps", days=days, times=times)
+    times = alert.silent_days / alert.usual_gap_days
+    if times > MANY_GAPS:
+        return translator.text("alerts.many_gaps", days=days)
+    return translator.text("alerts.gaps", days=days, times=translator.number(times, 1))
 
 
 def worth_text(translator: Translator, alert: AlertOpened) -> str:
@@ -85,7 +89,7 @@ def service_lines(translator: Translator, state: DemoState) -> dict[str, str]:
     """Return a short status of each part of the system, Kafka and Redis first."""
     text, number, figure = translator.text, translator.number, state.figure
     labels, scored = figure("trainer", EXAMPLES), figure("worker", "churn_events_scored_total")
-    opened, sent = state.counts[OPEN], figure("notifier", "churn_delivery_attempts_total")
+    opened, sent = state.daily, figure("notifier", "churn_delivery_attempts_total")
     scores = text("system.scores", scores=number(scored), ms=number(state.freshness_ms))
     model = text("system.model", version=number(figure("worker", VERSION)), labels=number(labels))
     return {

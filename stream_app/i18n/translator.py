@@ -11,6 +11,7 @@ from typing import Any, Final
 from stream_app.i18n.catalogue import catalogue
 
 CURRENCY_SIGNS: Final = {"CNY": "¥", "RMB": "¥", "EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
+MANY_GAPS: Final = 10.0  # higher multiples of the usual gap, such as after two orders in a row, say nothing more
 
 
 class Translator:
@@ -84,10 +85,15 @@ class Translator:
 
         >>> found = "open_complaint", {"complaints": 2.0, "open": 1.0, "days": 6.2}
         >>> Translator("en").evidence(*found), Translator("zh").evidence(*found)
-        ('2 complaints, 1 of them open for 6 days', '投诉 2 次，其中 1 次已 6 天未解决')
+        ('1 complaint still open after 6 days', '1 次投诉已 6 天仍未解决')
         """
-        if rule == "silence" and numbers.get("times", 1.0) < 1.0:
+        times = numbers.get("times", 1.0)
+        if rule == "silence" and times < 1.0:
             rule = "silence_short"  # a fraction of the usual gap would argue against the alert
+        elif rule == "silence" and times > MANY_GAPS:
+            rule = "silence_long"
+        elif rule == "silence_once" and round(numbers.get("days", 1.0)) == 0:
+            rule = "silence_today"
         text = self._groups["evidence"].get(rule)
         if text is None:
             listed = ", ".join(f"{name} {value:g}" for name, value in numbers.items())

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from stream_app.core.alerts.sla import LOW_REVIEW
+from stream_app.core.alerts.sla import LOW_REVIEW, UNANSWERED, UNSOLVED
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
@@ -22,6 +22,8 @@ from stream_app.notifications.messages.masking import harmless, mask
 from stream_app.notifications.playbook.measures import COMPLAINS, Channel, Measure, Playbook
 
 URGENT_CAUSE: Final = "unresolved_complaint"  # cause of an SLA breach, regardless of other causes
+# Evidence that says the same as the reason of an urgent alert.
+_REPEATED: Final = {LOW_REVIEW: "low_rating", UNANSWERED: "slow_answer", UNSOLVED: "open_complaint"}
 MIN_WORTH: Final = 0.5  # lower probabilities round to zero and are not shown
 HARASSED: Final = "ad_harassment"
 _HARASSED_FROM: Final = 0.15  # from this probability, its warnings are added to those of another cause
@@ -159,8 +161,9 @@ def _causes(alert: AlertOpened, translator: Translator) -> tuple[CauseView, ...]
 
 def _evidence(alert: AlertOpened, translator: Translator) -> tuple[str, ...]:
     found = []
+    repeated = {_REPEATED.get(evidence.rule) for evidence in alert.explanation.evidence[:1] if alert.urgent}
     for evidence in alert.explanation.evidence:
-        if all(_KEY.fullmatch(key) for key in (evidence.rule, *evidence.numbers)):
+        if evidence.rule not in repeated and all(_KEY.fullmatch(key) for key in (evidence.rule, *evidence.numbers)):
             with suppress(KeyError):  # a number needed by the sentence is missing
                 found.append(translator.evidence(evidence.rule, evidence.numbers))
     return tuple(found)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -14,8 +15,9 @@ from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.batches import ScoreRecord, ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH
 from stream_app.demo.simulation import Phase, Plan
-from stream_app.demo.state import DemoState, ServiceStatus
+from stream_app.demo.state import DemoState, ListedAlert, ServiceStatus
 from stream_app.demo.terminal_layout import TerminalLayout
+from stream_app.demo.views import LineView
 from stream_app.i18n import Translator
 
 NOON = datetime(2025, 6, 10, 12, tzinfo=UTC)
@@ -61,6 +63,22 @@ def test_the_outcomes_add_up_to_the_alerts_that_were_opened() -> None:
     assert shown.outcomes == dict.fromkeys(("open", "returned", "fell", "met", "resolved", "expired", "lost"), 1)
     assert sum(shown.outcomes.values()) == shown.counts["open"] == 7
     assert {one.state for one in told if one} == {"open"}  # what was returned does not change afterwards
+
+
+def test_urgent_alerts_are_not_counted_as_daily_ones() -> None:
+    shown = board()
+    for number in range(3):
+        shown.apply_alert(msgspec.structs.replace(opened(number), urgent=number > 0))
+    assert (shown.counts["open"], shown.daily) == (3, 1)
+
+
+def test_lines_show_the_alerts_of_the_history() -> None:
+    out, plan = io.StringIO(), Plan(3_000, 110, 60, 1.25)
+    view = LineView(Console(file=out, width=40), Translator("en", "demo"), plan)
+    shop: Any = SimpleNamespace(phase=Phase.HISTORY, now=AT, began=AT - DAY_US, history_share=0.5, sent=10)
+    view.update(board(), shop, [ListedAlert(opened(1))], 42.0)
+    lines = out.getvalue().splitlines()  # not wrapped, however narrow the console is
+    assert lines[1] == "  alert   c••0001 · risk 90% · no order for 46 d = 2.3 × usual · ¥120 per month"
 
 
 def test_rate_and_freshness_are_those_of_the_last_seconds() -> None:

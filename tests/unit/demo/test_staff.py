@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, AlertNote, WorkNote
@@ -63,6 +64,13 @@ def test_cases_are_drawn_by_the_seed_and_of_all_kinds() -> None:
     }
     assert {case.owner for case in cases} == set(TEAM)
     assert all(case.acked_at < case.resolved_at for case in cases)
+
+
+def test_an_urgent_alert_is_never_left_alone() -> None:
+    notes = [msgspec.structs.replace(an_open(number).note, urgent=True) for number in range(400)]
+    handled = Counter(case_of(note, SEED).handling for note in notes)
+    assert handled.keys() == {"unreachable", "reached"}
+    assert handled["unreachable"] / len(notes) == pytest.approx(0.15 / 0.55, abs=0.08)
 
 
 def test_a_case_is_taken_on_and_ended_once_each_when_its_time_has_come() -> None:

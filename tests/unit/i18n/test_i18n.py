@@ -103,7 +103,13 @@ def test_everything_has_one_name_and_nothing_else_has(lang: str) -> None:
     assert words["stages"].keys() == set(STAGES)
     assert words["risk_bands"].keys() == set(BANDS)
     urgent = (LOW_REVIEW, UNANSWERED, UNSOLVED)
-    assert words["evidence"].keys() == {*(rule.key for rule in EVIDENCE_RULES), *urgent, "silence_short"}
+    assert words["evidence"].keys() == {
+        *(rule.key for rule in EVIDENCE_RULES),
+        *urgent,
+        "silence_short",
+        "silence_long",
+        "silence_today",
+    }
     for group in ("causes", "segments", "stages", "risk_bands"):
         assert len(set(words[group].values())) == len(words[group])
     for key in words["stages"].keys() & words["segments"].keys():
@@ -124,6 +130,18 @@ def test_a_fraction_of_the_usual_gap_is_not_told_as_a_reason() -> None:
     assert Translator("en").evidence("silence", short) == "no order for 3 days, the usual gap is not over yet"
     assert Translator("zh").evidence("silence", short) == "已 3 天未下单，尚未超过平时的下单间隔"
     assert Translator("en").evidence("silence", long) == "no order for 90 days, 3.0 × the usual gap"
+
+
+def test_a_silence_of_many_gaps_has_no_number() -> None:
+    rare = {"days": 98.0, "times": 104.6}
+    assert Translator("en").evidence("silence", rare) == "no order for 98 days, more than 10 × the usual gap"
+    assert Translator("zh").evidence("silence", rare) == "已 98 天未下单，超过平时下单间隔的 10 倍"
+
+
+def test_a_purchase_of_today_is_not_zero_days_ago() -> None:
+    assert Translator("en").evidence("silence_once", {"days": 0.4}) == "one purchase, today"
+    assert Translator("zh").evidence("silence_once", {"days": 0.4}) == "只买过一次，就在今天"
+    assert Translator("en").evidence("silence_once", {"days": 0.6}) == "one purchase, 1 day ago"
 
 
 @pytest.mark.parametrize("sign", [*(rule.key for rule in EVIDENCE_RULES), LOW_REVIEW, UNANSWERED, UNSOLVED])

@@ -54,7 +54,7 @@ def changed(**fields: Any) -> AlertOpened:
     [
         ("en", [
             "very high, 87%", "worth ¥1,320 per month", "one-time buyer", "forgot the shop, 61%",
-            "one purchase, 40 days ago", "1. Ask whether the goods arrived well", "(by SMS)", "Never",
+            "one purchase, 40 days ago", "1. Ask how the customer likes the goods", "(by SMS)", "Never",
             "Start with a discount",
             "1970-01-15 08:00",
             "at most 1 care contact per week", "al_3f2a91",
@@ -198,12 +198,31 @@ def test_no_message_is_larger_than_allowed_and_none_ends_within_a_character(
             assert "�" not in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "numbers", "repeated"),
+    [
+        ("low_review", {}, Evidence("low_rating", {"ratings": 1.0})),
+        ("unanswered", {"hours": 24.0}, Evidence("slow_answer", {"hours": 24.0})),
+        ("unsolved", {"hours": 72.0}, Evidence("open_complaint", {"open": 1.0, "days": 3.0})),
+    ],
+)
+def test_an_urgent_alert_gives_its_reason_once(reason: str, numbers: dict[str, float], repeated: Evidence) -> None:
+    other = Evidence("service_complaint", {"complaints": 1.0})
+    because = (Evidence(reason, numbers), other, repeated)
+    said = Translator("en").evidence(repeated.rule, repeated.numbers)
+    for urgent in (True, False):
+        alert = changed(urgent=urgent, explanation=Explanation("complaining", (Cause("service", 0.6),), because))
+        text = COMPOSER.alert(alert, "en", 4_096).plain
+        assert "1 complaint about the service" in text
+        assert (said in text) is not urgent
+
+
 def test_what_matters_least_goes_first() -> None:
     sizes = [COMPOSER.alert(ALERT, "en", max_bytes).plain for max_bytes in (4_096, 420, 330, 250)]
     for text in sizes:
         assert "very high, 87%" in text
         assert "forgot the shop" in text
-        assert "1. Ask whether the goods arrived well" in text
+        assert "1. Ask how the customer likes the goods" in text
         assert "al_3f2a91" in text
     kept = [[word in text for word in ("Contact a customer", "at most 1", "never favourited")] for text in sizes]
     assert kept[0] == [True, True, True]
