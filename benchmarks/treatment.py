@@ -162,7 +162,8 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the shop.")] = 1,
 ) -> None:
     """Compare models with and without an effect of calls."""
-    settings = Settings(rank_by="worth", capacity=capacity, holdout=Holdout(share), lost_after=120 * DAY_US)
+    holdout = Holdout(share, later_share=share)
+    settings = Settings(rank_by="worth", capacity=capacity, holdout=holdout, lost_after=120 * DAY_US)
     typer.echo(table(compare(ShopSettings(customers=customers, days=days), settings, effect, seed)))
 
 

@@ -91,7 +91,7 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         "one_time_priors = { price = 1.0 }\nrepeat_priors = { forgot_shop = 0.5, natural = 0.5 }\n"
         '[[shop.campaigns]]\nname = "双11"\nfirst_day = 2025-11-01\nlast_day = 2025-11-11\nlull_days = 3\n'
         '[shop.holdout]\nshare = 0.2\nexperiment = "spring"\nwindow = "20d"\nplanned = 900\nends = true\n'
-        "exempt_worth_above = 99.5\n",
+        "exempt_worth_above = 99.5\nlater_share = 0.1\n",
         encoding="utf-8",
     )
     (tmp_path / "policy.yaml").write_text("contacts: {per_week: 2}\n", encoding="utf-8")
@@ -120,7 +120,7 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         one_time_priors={"price": 1.0},
         repeat_priors={"forgot_shop": 0.5, "natural": 0.5},
         seed=7,
-        holdout=Holdout(0.2, "spring", 20 * DAY_US, 900, ends=True, exempt_worth_above=99.5),
+        holdout=Holdout(0.2, "spring", 20 * DAY_US, 900, ends=True, exempt_worth_above=99.5, later_share=0.1),
         campaigns=(
             msgspec.convert(
                 {"name": "双11", "first_day": "2025-11-01", "last_day": "2025-11-11", "lull_days": 3}, Campaign

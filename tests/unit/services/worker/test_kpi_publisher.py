@@ -121,6 +121,7 @@ def test_the_number_of_series_is_bounded(name: str) -> None:
         "field": [f"f{number}" for number in range(60)],
         "partition": [f"{number}" for number in range(64)],
         "channel": [f"c{number}" for number in range(MAX_CHANNELS)],
+        "experiment": ["spring"],
         **{label: list(known) for label, known in VALUES.items()},
         # several metrics have words of their own for these
         "step": [f"step{number}" for number in range(8)],
