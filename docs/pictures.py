@@ -25,6 +25,7 @@ from markupsafe import Markup
 from rich.cells import cell_len
 from rich.console import Console
 
+from stream_app.core.alerts.sla import LOW_REVIEW
 from stream_app.core.delivery.records import MessageText
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.demo import Request, run_demo
@@ -115,12 +116,16 @@ class Camera(View):
 
 
 def chosen(board: DemoState) -> tuple[AlertOpened, list[AlertOpened]]:
-    """Return the urgent alert with the most evidence, and the alerts of the latest day."""
+    """Return the overdue complaint with the most evidence, and the alerts of the latest day."""
     listed = [one.alert for one in board.listed]
-    urgent = max((alert for alert in listed if alert.urgent), key=lambda alert: len(alert.explanation.evidence))
+    urgent = max(filter(_is_overdue, listed), key=lambda alert: len(alert.explanation.evidence))
     daily = [alert for alert in listed if not alert.urgent]
     newest = daily[0].opened_at
     return urgent, [alert for alert in daily if alert.opened_at == newest]
+
+
+def _is_overdue(alert: AlertOpened) -> bool:
+    return alert.urgent and alert.explanation.evidence[0].rule != LOW_REVIEW
 
 
 def _chat(where: str, alert: AlertOpened, message: MessageText, *, titled: bool) -> Chat:
