@@ -69,7 +69,7 @@ class Replay:
         self.churn_model = ChurnModel.of(settings)
         self.outcome = Outcome(DecisionColumns(self.churn_model.names))
         self._on_progress = on_progress or (lambda _events, _decisions: None)
-        self._draws = Draws(settings.holdout)
+        self._draws = Draws()
         self._matured: list[Matured] = []
         self._cohorts = Cohorts()  # since midnight
         self._midnight = 0
@@ -205,7 +205,7 @@ class Replay:
         for partition in self.partitions:
             candidates += partition.alerts.candidates.best(moment, self.churn_model)
             suppressed += partition.alerts.candidates.rules.take_suppressed()
-        alerts, put_off = allocate(self._draws.assign(candidates), self.settings)
+        alerts, put_off = allocate(self._draws.assign(candidates, self.settings.holdout), self.settings)
         self._draws.add(candidates, alerts)
         suppressed.update({QUOTA: put_off} if put_off else {})
         explained = [

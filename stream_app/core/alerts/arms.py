@@ -11,23 +11,22 @@ from stream_app.core.uplift.holdout import NO_ARM, Holdout
 
 @dataclass
 class Draws:
-    """The draws of an experiment so far, which decide the share of the next ones.
+    """The draws of the latest experiment so far, which decide the share of the next ones.
 
     Args:
-        holdout: the experiment.
+        experiment: its name; empty: not known yet.
         count: number of customers drawn.
     """
 
-    holdout: Holdout
+    experiment: str = ""
     count: int = 0
 
-    def assign(self, candidates: Sequence[AlertCandidate]) -> list[AlertCandidate]:
+    def assign(self, candidates: Sequence[AlertCandidate], holdout: Holdout) -> list[AlertCandidate]:
         """Return the candidates with their arms. Those who were drawn before, or are exempt, keep theirs."""
-        share = self.holdout.share_after(self.count)
-        return [self._drawn(one, share) if _is_new(one) else one for one in candidates]
-
-    def _drawn(self, candidate: AlertCandidate, share: float) -> AlertCandidate:
-        return replace(candidate, arm=self.holdout.drawn_arm(candidate.customer, share), share=share)
+        if holdout.share and holdout.experiment != self.experiment:
+            self.experiment, self.count = holdout.experiment, 0 if self.experiment else self.count
+        share = holdout.share_after(self.count)
+        return [_drawn(one, holdout, share) if _is_new(one) else one for one in candidates]
 
     def add(self, candidates: Sequence[AlertCandidate], alerts: Sequence[Alert]) -> None:
         """Count the customers who are drawn for the first time.
@@ -38,6 +37,10 @@ class Draws:
         """
         new = {one.customer for one in candidates if _is_new(one)}
         self.count += sum(alert.customer in new for alert in alerts)
+
+
+def _drawn(candidate: AlertCandidate, holdout: Holdout, share: float) -> AlertCandidate:
+    return replace(candidate, arm=holdout.drawn_arm(candidate.customer, share), share=share)
 
 
 def _is_new(candidate: AlertCandidate) -> bool:

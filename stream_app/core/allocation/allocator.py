@@ -57,7 +57,7 @@ class Allocator(OutboxReader[CandidateBatch]):
     def __init__(self, partitions: int, settings: Settings, partition_of: Callable[[str], int]) -> None:
         super().__init__(partitions)
         self.position = AllocatorPosition(dict.fromkeys(range(partitions), ReadPosition()), NEVER, 0)
-        self._draws = Draws(settings.holdout)
+        self._draws = Draws()
         self._settings = settings
         self._partition_of = partition_of
         self._base = b""
@@ -68,8 +68,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         if position:
             self.position = msgspec.json.decode(position, type=AllocatorPosition)
             self.resume(self.position.read)
-        if self.position.experiment == self._settings.holdout.experiment:
-            self._draws.count = self.position.drawn
+            self._draws = Draws(self.position.experiment, self.position.drawn)
 
     def push(self, partition: int, offset: int, sequence: int, batch: CandidateBatch) -> bool:
         """Buffer a partition's candidates; return False if they are duplicates."""
@@ -117,7 +116,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         records: list[Outgoing] = []
         put_off = 0
         if moment > self.position.moment:
-            alerts, put_off = allocate(self._draws.assign(candidates), self._settings)
+            alerts, put_off = allocate(self._draws.assign(candidates, self._settings.holdout), self._settings)
             self._draws.add(candidates, alerts)
             records = self._records(moment, alerts)
         self.position.moment = max(moment, self.position.moment)
@@ -139,8 +138,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         return records
 
     def _commit(self, records: list[Outgoing]) -> Commit:
-        if self._draws.count:
-            self.position.experiment, self.position.drawn = self._settings.holdout.experiment, self._draws.count
+        self.position.experiment, self.position.drawn = self._draws.experiment, self._draws.count
         base, self._base = self._base, msgspec.json.encode(self.position)
         return Commit(NUMBER, base, self._base, {}, b"", [pack(record) for record in records])
 

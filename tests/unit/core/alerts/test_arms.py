@@ -22,22 +22,30 @@ def alerts(candidates: list[AlertCandidate]) -> list[Alert]:
 
 
 def test_a_lower_share_holds_out_fewer_of_the_same_customers() -> None:
-    early, later = (Draws(HOLDOUT, count).assign([candidate(BETWEEN)])[0] for count in (2, 3))
+    early, later = (Draws("spring", count).assign([candidate(BETWEEN)], HOLDOUT)[0] for count in (2, 3))
     assert (early.arm, early.share) == (HELD_OUT, 0.5)
     assert (later.arm, later.share) == (TREATED, 0.2)
 
 
 def test_who_was_drawn_before_keeps_the_arm_and_who_is_exempt_has_none() -> None:
     known = [candidate(BETWEEN, HELD_OUT, 0.5), candidate("exempt", NO_ARM)]
-    assert Draws(HOLDOUT, 10**6).assign(known) == known
+    assert Draws("spring", 10**6).assign(known, HOLDOUT) == known
 
 
 def test_each_customer_counts_once_and_only_if_their_alert_opens() -> None:
-    draws = Draws(HOLDOUT)
+    draws = Draws()
     given = [candidate("a"), candidate("b"), candidate("known", share=0.5), candidate("exempt", NO_ARM)]
-    assigned = draws.assign(given)
+    assigned = draws.assign(given, HOLDOUT)
     draws.add(given, alerts([one for one in assigned if one.customer != "b"]))
     assert draws.count == 1
     again = [replace(one, share=0.5) for one in assigned]
     draws.add(again, alerts(again))
     assert draws.count == 1
+
+
+def test_another_experiment_begins_anew_and_a_pause_does_not() -> None:
+    draws = Draws("spring", 3)
+    draws.assign([], Holdout())
+    assert draws == Draws("spring", 3)
+    draws.assign([], Holdout(0.5, "autumn"))
+    assert draws == Draws("autumn", 0)
