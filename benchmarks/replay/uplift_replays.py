@@ -57,13 +57,16 @@ def missed(customers: list[Subject], effect: float, seed: int) -> tuple[bool, fl
     return bool(((lower > effect) | (upper < effect)).any()), error
 
 
-def main(seeds: Annotated[int, typer.Option(min=2, help="Number of shops.")] = 200) -> None:
+def main(
+    seeds: Annotated[int, typer.Option(min=2, help="Number of shops.")] = 200,
+    first: Annotated[int, typer.Option(min=1, help="Seed of the first shop, to continue an earlier run.")] = 1,
+) -> None:
     """Print the coverage for each effect, and how the estimates are spread: 0 ± 1 standard errors if all is right."""
-    shops = [drawn(seed) for seed in range(1, seeds + 1)]
+    shops = [drawn(seed) for seed in range(first, first + seeds)]
     typer.echo(f"{seeds} shops, {np.mean([len(one) for one in shops]):.0f} customers drawn on average")
     typer.echo("effect   never excluded   error of the estimate")
     for effect in EFFECTS:
-        found = [missed(one, effect, seed) for seed, one in enumerate(shops)]
+        found = [missed(one, effect, seed) for seed, one in enumerate(shops, start=first - 1)]
         errors = [error for _, error in found]
         covered = 1.0 - float(np.mean([out for out, _ in found]))
         typer.echo(f"{effect:>6.0%} {covered:>16.1%} {np.mean(errors):>12.2f} ± {np.std(errors):.2f}")

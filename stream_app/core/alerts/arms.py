@@ -11,7 +11,7 @@ from stream_app.core.uplift.holdout import NO_ARM, Holdout
 
 @dataclass
 class Draws:
-    """The draws of an experiment so far, which decide the share of the next ones.
+    """The draws of the latest experiment so far, which decide the share of the next ones.
 
     Args:
         experiment: its name; empty if nobody has been drawn yet.
@@ -29,10 +29,7 @@ class Draws:
         if holdout.share and holdout.experiment != self.experiment:
             self.experiment, self.count = holdout.experiment, 0
         share = holdout.share_after(self.count)
-        return [
-            replace(one, arm=holdout.drawn_arm(one.customer, share), share=share) if _is_new(one) else one
-            for one in candidates
-        ]
+        return [_drawn(one, holdout, share) if _is_new(one) else one for one in candidates]
 
     def add(self, candidates: Sequence[AlertCandidate], alerts: Sequence[Alert]) -> None:
         """Count the customers who are drawn for the first time.
@@ -43,6 +40,10 @@ class Draws:
         """
         new = {one.customer for one in candidates if _is_new(one)}
         self.count += sum(alert.customer in new for alert in alerts)
+
+
+def _drawn(candidate: AlertCandidate, holdout: Holdout, share: float) -> AlertCandidate:
+    return replace(candidate, arm=holdout.drawn_arm(candidate.customer, share), share=share)
 
 
 def _is_new(candidate: AlertCandidate) -> bool:

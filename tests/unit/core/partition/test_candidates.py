@@ -174,9 +174,7 @@ def test_partitions_send_who_would_be_planned_under_either_share(drawn: int, sha
     """They do not know which of the two applies; the result is as if they did."""
     falls = msgspec.structs.replace(PLANNED, holdout=Holdout(0.5, "spring", planned=100))
     constant = msgspec.structs.replace(PLANNED, holdout=Holdout(share, "spring", later_share=share))
-    found = open_alerts(
-        Draws(falls.holdout.experiment, drawn).assign(candidates(MANY, MONDAY, falls), falls.holdout), falls
-    )
+    found = open_alerts(Draws("spring", drawn).assign(candidates(MANY, MONDAY, falls), falls.holdout), falls)
     wanted = open_alerts(Draws().assign(candidates(MANY, MONDAY, constant), constant.holdout), constant)
     assert [(one.customer, one.rank, one.bar, one.candidate.arm) for one in found] == [
         (one.customer, one.rank, one.bar, one.candidate.arm) for one in wanted
