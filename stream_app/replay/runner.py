@@ -46,11 +46,15 @@ class Outcome:
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts
     ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
-    money: Money = field(default_factory=Money)
+    money: Money = field(init=False)
     suppressed: Counter[str] = field(default_factory=Counter)  # customers who were not called, by reason
     customers: int = 0
     events: int = 0
     last_at: int = 0  # time of the last event, microseconds
+
+    def __post_init__(self) -> None:
+        """Let decisions and money share the customers' indices."""
+        self.money = Money(self.columns.customer_index)
 
 
 class Replay:
@@ -135,13 +139,8 @@ class Replay:
     def _process(self, chunk: list[tuple[int, Event]]) -> None:
         outcome, count, currency = self.outcome, len(self.partitions), self.settings.policy.currency
         for at, event in chunk:
-            if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
-                outcome.money.add_order(
-                    outcome.columns.customer_index(event.customer_id), at, in_shop_currency(event, currency)
-                )
-            elif outcome.money.takes_back(event):
-                refund = in_shop_currency(event, currency)
-                outcome.money.add_refund(outcome.columns.customer_index(event.customer_id), at, refund)
+            counts = self.partitions[partition_of(event.customer_id, count)].apply(event, at)
+            outcome.money.record(in_shop_currency(event, currency), at, counts=counts)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))
 

@@ -16,7 +16,7 @@ from stream_app.core.uplift.figures import Subject, UpliftFigures, figures
 from stream_app.replay.outputs import instant
 from stream_app.replay.runner import Outcome
 
-CustomerOrder = tuple[str, int, float]  # customer, microseconds, amount
+MoneyChange = tuple[str, int, float, bool]  # customer, microseconds, amount, whether it is an order
 DRAWN_FILE: Final = "holdout.csv"
 FIGURES_FILE: Final = "uplift.json"
 _COLUMNS: Final = (
@@ -26,11 +26,11 @@ _COLUMNS: Final = (
 
 
 def subjects(outcome: Outcome, window: int) -> list[Subject]:
-    """Return the drawn customers of a replay, with their orders within the window.
+    """Return the drawn customers of a replay, with their orders and money within the window.
 
     Args:
         outcome: of the replay.
-        window: time within which an order counts, microseconds.
+        window: time within which they count, microseconds.
     """
     drawn = [
         Subject(
@@ -45,26 +45,30 @@ def subjects(outcome: Outcome, window: int) -> list[Subject]:
         if alert.candidate.arm
     ]
     places = {outcome.columns.customer_index(one.customer): one.customer for one in drawn}
-    orders = zip(*(column.tolist() for column in outcome.money.orders()), strict=True)
-    return with_orders(drawn, ((places[place], at, amount) for place, at, amount in orders if place in places), window)
+    changes = zip(*(column.tolist() for column in outcome.money.changes()), strict=True)
+    return with_money(drawn, ((places[place], *change) for place, *change in changes if place in places), window)
 
 
-def with_orders(drawn: Iterable[Subject], orders: Iterable[CustomerOrder], window: int) -> list[Subject]:
-    """Return the drawn customers in order of time, each at their first draw, with their orders within the window.
+def with_money(drawn: Iterable[Subject], changes: Iterable[MoneyChange], window: int) -> list[Subject]:
+    """Return the drawn customers in order of time, each at their first draw, with what they did within the window.
+
+    Their revenue is what their orders brought, less what was taken back within the window.
 
     Args:
         drawn: draws in order of time.
-        orders: of these customers and others.
-        window: time within which an order counts, microseconds.
+        changes: of the money of these customers and others.
+        window: time within which orders and returns count, microseconds.
     """
     first: dict[str, Subject] = {}
     for one in drawn:
         first.setdefault(one.customer, one)
-    amounts: defaultdict[str, list[float]] = defaultdict(list)
-    for name, at, amount in orders:
+    revenue: defaultdict[str, float] = defaultdict(float)
+    buyers = set[str]()
+    for name, at, amount, is_order in changes:
         if name in first and first[name].drawn_at < at <= first[name].drawn_at + window:
-            amounts[name].append(amount)
-    found = (replace(one, ordered=name in amounts, revenue=sum(amounts[name])) for name, one in first.items())
+            revenue[name] += amount
+            buyers.update((name,) if is_order else ())
+    found = (replace(one, ordered=name in buyers, revenue=revenue[name]) for name, one in first.items())
     return sorted(found, key=lambda one: (one.drawn_at, one.customer))
 
 

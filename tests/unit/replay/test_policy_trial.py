@@ -44,7 +44,7 @@ def outcome_of(orders: list[tuple[str, int, float]], called: list[tuple[str, int
     outcome = Outcome(DecisionColumns(ChurnModel.of(SHOP).names), last_at=T0 + last * DAY_US)
     for name, day, amount in orders:
         at = T0 + day * DAY_US
-        outcome.money.add_order(outcome.columns.customer_index(name), at, order(name, at, amount=amount))
+        outcome.money.record(order(name, at, amount=amount), at, counts=True)
     for name, day, segment in called:
         at = T0 + day * DAY_US
         candidate = AlertCandidate(name, at, 1.0, 0.5, 1.0, 1.0, 1.0, 0, 0)

@@ -1,4 +1,4 @@
-"""MessagePack encoding of a customer's open alert, of urgent cases, of our contacts, and of consent."""
+"""MessagePack encoding of a customer's open alert, urgent cases, consent, our contacts, and amounts of orders."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.sla import COMPLAINT, LOW_REVIEW, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
 from stream_app.core.policy.policy import MAX_PER_WEEK
+from stream_app.core.state.order_amounts import KEY_BYTES, REMEMBERED, OrderAmounts
 from stream_app.core.state.vector import CASES
 
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
 _ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
 _HISTORY_BYTES: Final = 3 + 9 * (2 + MAX_PER_WEEK)  # times of 9 bytes
-MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES  # each complaint has two targets
+_AMOUNTS_BYTES: Final = 1 + REMEMBERED * (1 + KEY_BYTES + 9)
+# Each complaint has two targets.
+MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES + _AMOUNTS_BYTES
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
@@ -80,14 +83,24 @@ class _StoredWithHistory(_StoredConsent, array_like=True, gc=False):
     history: ContactHistory | None = None
 
 
+class _StoredWithAmounts(_StoredWithHistory, array_like=True, gc=False):
+    """Stored form for a customer with amounts of orders. Others are stored without this field."""
+
+    amounts: dict[int, float] = {}
+
+
 def encode_alerts(customer: Customer) -> bytes:
-    """Return a customer's encoded alert, urgent cases, consent and history, or b"" if there are none."""
-    consent, history = customer.consent, customer.history
-    if customer.alert is None and not customer.cases and not consent and history is None:
+    """Return a customer's encoded alert, urgent cases, consent, history and amounts, or b"" if there are none."""
+    consent, history, amounts = customer.consent, customer.history, customer.amounts
+    has_amounts = amounts is not None and bool(amounts.left)
+    if customer.alert is None and not customer.cases and not consent and history is None and not has_amounts:
         return b""
     cases = [_stored_case(customer.name, key, one) for key, one in customer.cases.items()]
-    stored = _stored(customer.alert, cases)
-    if history is not None:
+    stored = _stored(customer.alert, cases, 0 if has_amounts else 0.0)
+    if amounts is not None and amounts.left:
+        fields = {**msgspec.structs.asdict(stored), "consent": consent, "history": history}
+        stored = _StoredWithAmounts(**fields, amounts=amounts.left)
+    elif history is not None:
         stored = _StoredWithHistory(**msgspec.structs.asdict(stored), consent=consent, history=history)
     elif consent:
         stored = _StoredConsent(**msgspec.structs.asdict(stored), consent=consent)
@@ -102,9 +115,10 @@ def _stored_case(name: str, key: CaseKey, one: UrgentCase) -> _MovedCase:
     return cast("_MovedCase", _StoredCase(*stored))
 
 
-def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
+def _stored(alert: Alert | None, cases: list[_MovedCase], zero: float) -> _StoredAlert:
+    """Return the stored form. As zero, an integer takes 1 byte instead of 9; earlier forms are written as they were."""
     if alert is None:
-        return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
+        return _StoredAlert("", 0, 0, 0, zero, 0, zero, zero, zero, zero, zero, 0, 0, cases=cases)
     one, key = alert.candidate, alert_id(alert.customer, alert.opened_at)
     stored = _StoredAlert(
         alert_id="" if alert.alert_id == key else alert.alert_id,
@@ -131,11 +145,12 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
 
 
 def decode_alerts(customer: Customer, packed: bytes) -> None:
-    """Set a customer's alert, cases, consent and history. Raise msgspec.MsgspecError or IndexError if malformed."""
-    one, name = msgspec.msgpack.decode(packed, type=_StoredWithHistory), customer.name
+    """Set a customer's alert, cases, consent, history and amounts. Raise MsgspecError or IndexError if malformed."""
+    one, name = msgspec.msgpack.decode(packed, type=_StoredWithAmounts), customer.name
     customer.cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
     customer.alert = _alert(name, one) if one.rank else None
     customer.consent, customer.history = one.consent, one.history
+    customer.amounts = OrderAmounts(one.amounts) if one.amounts else None
 
 
 def _case(name: str, one: _MovedCase) -> UrgentCase:
