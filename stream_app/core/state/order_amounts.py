@@ -35,8 +35,9 @@ class OrderAmounts:
         left: hash of an order id -> what its steps can still take back, oldest first.
 
     >>> from datetime import UTC, datetime
+    >>> from msgspec.structs import replace
     >>> order = Order(event_id="1", customer_id="c", occurred_at=datetime.now(UTC), order_id="o", amount=50.0)
-    >>> back, amounts = msgspec.structs.replace(order, action=OrderAction.RETURNED), OrderAmounts()
+    >>> back, amounts = replace(order, action=OrderAction.RETURNED), OrderAmounts()
     >>> amounts.change(order, counts=True), amounts.change(back, counts=False), amounts.change(back, counts=False)
     (50.0, -50.0, 0.0)
     """
