@@ -207,6 +207,8 @@ def shown_settings(request: Request) -> dict[str, object]:
     return {
         **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
         "policy": settings.policy.version,
+        "reserve": settings.capacity - settings.planned_capacity if settings.plans_calls else 0,
+        "limited_calls": settings.policy.limits_calls,
         **{name: value / DAY_US for name, value in in_days.items()},
         "excluded": sorted(settings.excluded),
         "format": request.form.name,

@@ -1,12 +1,12 @@
 """Simulation of daily call lists: who could be called on each working day, and who is called by a ranking.
 
-On each working day, at the hour of the list, all customers can be called who are not lost and have not been called
-since their last order. Calls do not change the replay: their effect is unknown.
+On each working day, at the hour of the list, all customers can be called who are not lost, have not been called since
+their last order and are not held out. Calls do not change the replay: their effect is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
@@ -66,6 +66,7 @@ class CallDays:
         order = np.argsort(at, kind="stable")  # an order precedes a refund of the same time
         self._customer, self._at, self._amount = customer[order], at[order], amount[order]
         self._is_order = is_order[order]
+        self._held_out = evaluation.held_out
         self._last = np.full(self.customers, -1)
         self._first = np.full(self.customers, -1)
         self._spent = np.zeros(self.customers)
@@ -107,7 +108,7 @@ class CallDays:
         protocol = self.protocol
         silent = now - self._last
         left = protocol.lost_after_us - protocol.act_before_us - silent
-        who = np.flatnonzero((self._last >= 0) & (silent < protocol.lost_after_us))
+        who = np.flatnonzero((self._last >= 0) & (silent < protocol.lost_after_us) & ~self._held_out)
         age_days = (now - self._first[who]) / DAY_US
         return CallDay(
             number=number,
@@ -127,9 +128,15 @@ class CallDays:
         return np.where((decided_at >= self._last[who]) & (decided_at > now - fresh), decision, -1)
 
 
-def simulate(days: CallDays, rankings: Mapping[str, Ranking], capacities: Sequence[int]) -> dict[str, dict[int, Calls]]:
-    """Return the calls of each ranking at each capacity. Nobody is called twice between two orders."""
-    free = {(name, n): np.ones(days.customers, bool) for name in rankings for n in capacities}
+def simulate(days: CallDays, rankings: Mapping[str, Ranking], calls: Mapping[int, Ints]) -> dict[str, dict[int, Calls]]:
+    """Return the calls of each ranking at each capacity. Nobody is called twice between two orders.
+
+    Args:
+        days: the list days.
+        rankings: how to choose.
+        calls: capacity -> maximum number of calls on each day.
+    """
+    free = {(name, n): np.ones(days.customers, bool) for name in rankings for n in calls}
     made: dict[tuple[str, int], list[tuple[Ints, int]]] = {key: [] for key in free}
     for day, buyers in days:
         for mask in free.values():
@@ -137,17 +144,17 @@ def simulate(days: CallDays, rankings: Mapping[str, Ranking], capacities: Sequen
         for name, ranking in rankings.items():
             scores = ranking.scores(day)
             callable_ = ~np.isnan(scores)
-            for capacity in capacities:
-                mask = free[name, capacity]
-                chosen = _chosen(day, ranking, scores, callable_ & mask[day.customer], capacity)
+            for n, most in calls.items():
+                mask = free[name, n]
+                chosen = _chosen(day, ranking, scores, callable_ & mask[day.customer], int(most[day.number]))
                 mask[chosen] = False
-                made[name, capacity].append((chosen, day.at))
-    return {name: {n: _calls(made[name, n]) for n in capacities} for name in rankings}
+                made[name, n].append((chosen, day.at))
+    return {name: {n: _calls(made[name, n]) for n in calls} for name in rankings}
 
 
 def _chosen(day: CallDay, ranking: Ranking, scores: Floats, free: Bools, capacity: int) -> Ints:
     rows = np.flatnonzero(free)
-    return day.customer[ranking.choose(day, scores, rows, capacity)] if len(rows) else rows
+    return day.customer[ranking.choose(day, scores, rows, capacity)] if len(rows) and capacity else rows[:0]
 
 
 def _calls(days: list[tuple[Ints, int]]) -> Calls:

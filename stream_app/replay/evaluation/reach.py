@@ -108,7 +108,7 @@ def most_reachable(
     begun: Sequence[int],
     value: Sequence[float],
     moments: Sequence[int],
-    capacity: int,
+    calls: Sequence[int],
     lead: int,
 ) -> float:
     """Return the value that calls can reach in time if the future is known.
@@ -122,14 +122,14 @@ def most_reachable(
         begun: when each began, microseconds.
         value: of each.
         moments: times of the lists, ascending, microseconds.
-        capacity: calls per list.
+        calls: number of calls at each.
         lead: latest time of a call before a silence is lost, microseconds.
 
-    >>> most_reachable([10, 10, 11], [0, 0, 0], [3.0, 2.0, 1.0], [4, 5], capacity=1, lead=5)
+    >>> most_reachable([10, 10, 11], [0, 0, 0], [3.0, 2.0, 1.0], [4, 5], calls=[1, 1], lead=5)
     5.0
     """
-    free_before = list(range(len(moments) + 1))  # place -> latest place at or before it with a free call; 0: none
-    left, got = [0] + [capacity] * len(moments), 0.0
+    left, got = [0, *calls], 0.0
+    free_before = [place - (place > 0 and not n) for place, n in enumerate(left)]  # -> latest place with a free call
     for one in sorted(range(len(value)), key=lambda index: -value[index]):
         place = bisect_right(moments, lost_at[one] - lead)
         path = []
