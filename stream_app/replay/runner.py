@@ -30,6 +30,7 @@ from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.money import Money
 from stream_app.replay.results import Version
+from stream_app.replay.unavailable import OptOuts
 
 OnProgress = Callable[[int, int], None]  # events so far, decisions so far
 _MAX_CHUNK = 8_192  # maximum events scored at once; limits memory without affecting results
@@ -47,6 +48,7 @@ class Outcome:
     ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     money: Money = field(init=False)
+    opt_outs: OptOuts = field(default_factory=OptOuts)  # if calls are planned
     suppressed: Counter[str] = field(default_factory=Counter)  # customers who were not called, by reason
     customers: int = 0
     events: int = 0
@@ -141,6 +143,8 @@ class Replay:
         for at, event in chunk:
             counts = self.partitions[partition_of(event.customer_id, count)].apply(event, at)
             outcome.money.record(in_shop_currency(event, currency), at, counts=counts)
+            if self.settings.plans_calls:
+                outcome.opt_outs.record(event, at, self.settings.policy.contacts.rest_after_opt_out)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))
 

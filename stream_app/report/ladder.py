@@ -21,6 +21,9 @@ def lead(m: Figures, translator: Translator) -> str:
         said.append(translator.text("gain.reserve", n=translator.number(reserve)))
     if calls["held_out_share"]:
         said.append(translator.text("gain.held_out", share=translator.percent(calls["held_out_share"])))
+    if left_out := calls["complaints"]["silences"]:
+        share = translator.percent(calls["complaints"]["worth_share"])
+        said.append(translator.text("gain.complaints", n=translator.number(left_out), share=share))
     if m["settings"].get("limited_calls"):
         said.append(translator.text("gain.limited"))
     return translator.sentence_gap.join(said)

@@ -1,7 +1,8 @@
 """Simulation of daily call lists: who could be called on each working day, and who is called by a ranking.
 
-On each working day, at the hour of the list, all customers can be called who are not lost, have not been called since
-their last order and are not held out. Calls do not change the replay: their effect is unknown.
+On each working day, at the hour of the list, customers can be called who are not lost and have not been called since
+their last order. Nobody calls customers who are held out, have opted out, or complained since their last order so that
+staff worked on it: the policy forbids it, or puts them last. Calls do not change the replay: their effect is unknown.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ class CallDays:
         self._customer, self._at, self._amount = customer[order], at[order], amount[order]
         self._is_order = is_order[order]
         self._held_out = evaluation.held_out
+        who, begin, end = evaluation.unavailable
+        self._unavailable = np.zeros(self.customers, np.int64)  # number of reasons for which each gets no call
+        self._reasons = np.concatenate((who, who)), np.concatenate((begin, end)), np.repeat((1, -1), len(who))
         self._last = np.full(self.customers, -1)
         self._first = np.full(self.customers, -1)
         self._spent = np.zeros(self.customers)
@@ -78,11 +82,20 @@ class CallDays:
         events = np.searchsorted(self._at, self.moments, side="left").tolist()
         decided = np.searchsorted(self.decisions.decided_at, self.moments, side="right").tolist()
         seen = seen_decisions = 0
+        before = np.iinfo(np.int64).min
         for number, now in enumerate(self.moments.tolist()):
+            self._set_unavailable(before, now)
+            before = now
             buyers = self._add_events(slice(seen, events[number]))
             self._add_decisions(np.arange(seen_decisions, decided[number]))
             seen, seen_decisions = events[number], decided[number]
             yield self._day(number, now), buyers
+
+    def _set_unavailable(self, after: int, until: int) -> None:
+        """Apply the begins and ends, in (after, until], of times in which customers get no call."""
+        who, at, change = self._reasons
+        rows = (at > after) & (at <= until)
+        np.add.at(self._unavailable, who[rows], change[rows])
 
     def _add_events(self, rows: slice) -> Ints:
         customer, at, is_order = self._customer[rows], self._at[rows], self._is_order[rows]
@@ -108,7 +121,8 @@ class CallDays:
         protocol = self.protocol
         silent = now - self._last
         left = protocol.lost_after_us - protocol.act_before_us - silent
-        who = np.flatnonzero((self._last >= 0) & (silent < protocol.lost_after_us) & ~self._held_out)
+        may_be_called = ~self._held_out & (self._unavailable == 0)
+        who = np.flatnonzero((self._last >= 0) & (silent < protocol.lost_after_us) & may_be_called)
         age_days = (now - self._first[who]) / DAY_US
         return CallDay(
             number=number,

@@ -40,7 +40,7 @@ def call_figures(evaluation: Evaluation) -> dict[str, object]:
     own, everybody = alert_calls(evaluation), silences_of(evaluation)
     moments = list_times(evaluation, first_call(evaluation, own), evaluation.end_at)
     figures = header(evaluation, everybody, len(moments))
-    silences = everybody.among(~evaluation.held_out)
+    silences = everybody.among(evaluation.compared)
     if not silences.enough:
         return {**figures, "ladder": [], "lead": lead_summary(np.zeros(0)), "per_call": None}
     capacity = evaluation.protocol.capacity
@@ -87,15 +87,16 @@ def first_call(evaluation: Evaluation, own: Calls) -> int:
 def alert_calls(evaluation: Evaluation) -> Calls:
     """Return the calls that the alerts of the daily lists asked for.
 
-    Urgent alerts are not part of the lists. Customers whom a holdout experiment leaves alone, unless they are exempt,
-    count neither for the product nor for the rules.
+    Urgent alerts are not part of the lists. Calls count neither for the product nor for the rules if they go to
+    customers whom a holdout experiment leaves alone unless they are exempt, or whom staff contacted about a complaint.
     """
     names, held_out = evaluation.results.decisions.customers, evaluation.held_out
     index = {name: i for i, name in enumerate(names) if not held_out[i]}
     opened = [a for a in evaluation.results.alerts if a.kind == "opened" and a.customer_id in index]
     opened.sort(key=lambda a: (a.at, a.rank))
-    customer = np.array([index[a.customer_id] for a in opened], np.int64)
-    return Calls(customer, np.array([a.at for a in opened], np.int64))
+    customer, at = (np.array(one, np.int64) for one in ([index[a.customer_id] for a in opened], [a.at for a in opened]))
+    available = evaluation.is_available(customer, at)
+    return Calls(customer[available], at[available])
 
 
 def calls_per_day(evaluation: Evaluation, own: Calls, moments: Ints, capacity: int) -> Ints:
@@ -127,6 +128,7 @@ def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, o
         "list_days": days,
         "planned_per_day": p.capacity - p.reserve,
         "held_out_share": p.holdout.share,
+        "complaints": complaint_figures(evaluation, silences),
         "lost": {
             "enough": silences.enough,
             "needed": ENOUGH,
@@ -138,6 +140,13 @@ def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, o
         },
         "everyone_callable": bool(active and calls_before_deadline >= active),
     }
+
+
+def complaint_figures(evaluation: Evaluation, silences: Silences) -> dict[str, object]:
+    """Return the lost silences in which staff worked on a complaint; they are left out of what calls reach."""
+    by_staff = silences.among(~(evaluation.compared | evaluation.held_out[silences.orders.customer]))
+    total = silences.total_worth
+    return {"silences": by_staff.count, "worth_share": by_staff.total_worth / total if total else None}
 
 
 def share(silences: Silences, reached: Reached, measure: str) -> float | None:

@@ -19,7 +19,7 @@ from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, NOT_DUE
 from stream_app.core.uplift.holdout import Holdout, draw
 from stream_app.replay.evaluation.calendar import local
 from stream_app.replay.evaluation.ledger import Ledger
@@ -118,6 +118,38 @@ class Evaluation:
         if not holdout.share:
             return np.zeros(len(names), np.bool_)
         return np.array([draw(name, holdout.experiment) < holdout.share for name in names], np.bool_)
+
+    @cached_property
+    def unavailable(self) -> tuple[Ints, Ints, Ints]:
+        """When customers get no planned call: their index, and begin and end in microseconds.
+
+        After a complaint that staff worked on, this lasts until the next order: staff have contacted the customer.
+        """
+        who, begin, end, is_complaint = self.results.unavailable
+        following = self.orders.first_after(who, begin)
+        next_order = np.where(following >= 0, self.orders.at[following] if len(self.orders.at) else 0, NOT_DUE)
+        return who, begin, np.where(is_complaint, np.maximum(end, next_order), end)
+
+    @cached_property
+    def compared(self) -> Bools:
+        """Whether what calls reach is compared for each silence, by the index of its order.
+
+        It is not if a holdout experiment leaves the customer alone, or if staff worked on a complaint in the silence:
+        they contacted the customer without any list.
+        """
+        who, begin, _, is_complaint = self.results.unavailable
+        order = self.orders.last_before(who[is_complaint], begin[is_complaint])
+        found = ~self.held_out[self.orders.customer]
+        found[order[order >= 0]] = False
+        return found
+
+    def is_available(self, customer: Ints, at: Ints) -> Bools:
+        """Return whether customers could get a planned call at some times."""
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for who, begin, end in zip(*(column.tolist() for column in self.unavailable), strict=True):
+            spans.setdefault(who, []).append((begin, end))
+        calls = zip(customer.tolist(), at.tolist(), strict=True)
+        return np.array([not any(b <= t < e for b, e in spans.get(who, ())) for who, t in calls], np.bool_)
 
     @cached_property
     def orders(self) -> Orders:

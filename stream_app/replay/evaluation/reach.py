@@ -30,6 +30,7 @@ class Reached:
 
     silences: Silences
     silence: Ints  # the silences reached in time, by the index of their order
+    call: Ints  # the call that reached each, by its place among all calls
     lead_days: Floats  # of each: from the first call until it is lost
     calls: int  # number of calls that could reach a lost silence in time
     stayed_away: Bools  # of each call after the warm-up with a known outcome: no order within the horizon
@@ -56,7 +57,8 @@ def reached_by(evaluation: Evaluation, silences: Silences, calls: Calls) -> Reac
     """Return what some calls, in order of time, reached. A call to a customer without an order reaches nobody."""
     orders, protocol = silences.orders, evaluation.protocol
     order = orders.last_before(calls.customer, calls.at - 1)
-    at, order, caller = calls.at[order >= 0], order[order >= 0], calls.customer[order >= 0]
+    rows = np.flatnonzero(order >= 0)
+    at, order, caller = calls.at[rows], order[rows], calls.customer[rows]
     silence, first = np.unique(order, return_index=True)
     lead = silences.lost_at[silence] - at[first]
     in_time = silences.lost[silence] & (lead >= protocol.act_before_us)
@@ -68,6 +70,7 @@ def reached_by(evaluation: Evaluation, silences: Silences, calls: Calls) -> Reac
     return Reached(
         silences=silences,
         silence=silence[in_time],
+        call=rows[first[in_time]],
         lead_days=lead[in_time] / DAY_US,
         calls=int(((calls.at > silences.since - protocol.lost_after_us) & (calls.at <= latest)).sum()),
         stayed_away=away[known],

@@ -44,9 +44,8 @@ class Silences:
         """Monthly worth of all lost silences that count."""
         return float(self.worth.sum())
 
-    def among(self, customers: Bools) -> Silences:
-        """Return the silences, of which only those of some customers count."""
-        counts = customers[self.orders.customer]
+    def among(self, counts: Bools) -> Silences:
+        """Return the silences, of which only some count."""
         return replace(self, lost=self.lost & counts, worth=np.where(counts, self.worth, 0.0))
 
     @property
