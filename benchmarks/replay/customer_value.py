@@ -32,11 +32,11 @@ from benchmarks.replay.ledger import Ledger
 from benchmarks.replay.lifetimes_rival import lifetimes_predictions
 from stream_app.core.arrays import Bools, Floats
 from stream_app.core.durations import duration
-from stream_app.core.events.schema import Complaint, Event, Order
+from stream_app.core.events.schema import Event
 from stream_app.core.model.labels import counts_as_order
 from stream_app.core.partition.score_batch import Effects
 from stream_app.core.settings import Settings
-from stream_app.core.state.update import refunded_amount
+from stream_app.core.state.order_amounts import OrderAmounts
 from stream_app.core.units import DAY_US
 from stream_app.ingest import LogFormat, open_log
 from stream_app.replay.runner import Replay
@@ -53,15 +53,16 @@ class RecordedReplay(Replay):
         self.predicted: defaultdict[str, list[Floats]] = defaultdict(list)
         self.customers: list[str] = []  # of the decisions
         self.money: list[tuple[str, float, float, bool]] = []  # customer, day, amount, whether it is an order
+        self._amounts: defaultdict[str, OrderAmounts] = defaultdict(OrderAmounts)
 
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
         """Record the money of events."""
         for event in events:
             day = event.at / DAY_US
-            if counts_as_order(event, self.settings):
-                self.money.append((event.customer_id, day, getattr(event, "amount", None) or 0.0, True))
-            elif isinstance(event, Order | Complaint) and (back := refunded_amount(event)):
-                self.money.append((event.customer_id, day, -back, False))
+            counts = counts_as_order(event, self.settings)
+            change = self._amounts[event.customer_id].change(event, counts=counts)
+            if counts or change:
+                self.money.append((event.customer_id, day, change, counts))
             yield event
 
     def _record(self, effects: Effects) -> None:

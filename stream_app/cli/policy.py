@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -29,7 +29,6 @@ from stream_app.cli.output import iso_time, local_time, results, write_document
 from stream_app.cli.progress import ProgressBars
 from stream_app.cli.replay import read_settings
 from stream_app.cli.tables import show_table
-from stream_app.cli.trial import show_trial
 from stream_app.config.policy_file import example_policy, load_policy
 from stream_app.core.durations import format_duration
 from stream_app.core.settings import Settings
@@ -133,11 +132,15 @@ def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     capacity: Annotated[int | None, typer.Option(help="As for `replay`, for policies without `per_day`.")] = None,
     zone: Annotated[str | None, typer.Option(help="As for `replay`.")] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the comparison as a page: an HTML file.")] = None,
     as_json: JsonOption = False,
     lang: LangOption = "",
 ) -> None:
     """Replay a log under each policy, and compare the customers that the calls would have reached in time."""
+    from stream_app.cli.trial import show_trial
     from stream_app.replay.policy_trial import try_policies
+    from stream_app.report.trial import Comparison
+    from stream_app.report.trial_page import write_trial
 
     policies, words = [load_policy(file) for file in files], Translator(language(lang), "cli")
     given = {
@@ -148,6 +151,8 @@ def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         "capacity": capacity,
         "zone": zone,
     }
+    if out is not None:
+        _make_folder(out)
     shop, log_format = read_settings(settings, given), LogFormat(form, pairs(columns), pairs(kinds), kind)
     with ProgressBars() as bars:
 
@@ -156,10 +161,41 @@ def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
             return lambda events, _: bars.show(label, completed=events, total=total)
 
         found = try_policies(logs, log_format, shop, policies, observer)
+    rules = _differences([_effective(shop.with_policy(policy)) for policy in policies])
+    figures = [asdict(one) for one in found]
+    shown = Comparison(_names(files), figures, shop, [Path(log).name for log in logs], rules)
+    if out is not None:
+        write_trial(shown, out, language(lang))
     if as_json:
-        write_document([{"file": str(file), **asdict(one)} for file, one in zip(files, found, strict=True)])
-    else:
-        show_trial(results(), [file.name for file in files], found, words)
+        write_document([{"file": str(file), **one} for file, one in zip(files, figures, strict=True)])
+        return
+    show_trial(results(), shown, language(lang))
+    if out is not None:
+        results().print(Text(words.text("policy.page", file=out)), soft_wrap=True)
+
+
+def _make_folder(page: Path) -> None:
+    """Create the folder of a page, before the replays. Raises BadOption."""
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+    except OSError as error:
+        remedy = f"It cannot be created: {error.strerror}. Use another path."
+        raise BadOption(option="--out", value=str(page), remedy=remedy) from error
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """Return the names of the policies: those of the files, or their paths if names repeat."""
+    names = [file.name for file in files]
+    return names if len(set(names)) == len(names) else [str(file) for file in files]
+
+
+def _differences(policies: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the name of each rule in which the policies differ, with its values; an empty one is not set."""
+    rules = [dict(_rows(policy, "")) for policy in policies]
+    names = dict.fromkeys(name for one in rules for name in one)
+    rows = [(name, *(one.get(name, "") for one in rules)) for name in names]
+    return [row for row in rows if len(set(row[1:])) > 1]
 
 
 def _effective(settings: Settings) -> dict[str, Any]:

@@ -1,31 +1,33 @@
 """Comparison of contact policies on a recorded log: one replay per policy.
 
-The models do not depend on the policy, so the replays differ in their calls only. A lost customer is reached in time
-if the first call of their silence came at least `act_before` before they counted as lost. Reached is not saved: what a
-call changes cannot be seen in a log.
+The models do not depend on the policy, so the replays differ in their calls only. Lost customers, their worth and what
+calls reach in time are those of the report (`evaluation/silences.py`, `evaluation/reach.py`). Customers count from the
+first call of any of the policies on. Reached is not saved: what a call changes cannot be seen in a log.
 """
 
 from __future__ import annotations
 
 import tempfile
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Final
+
+import numpy as np
 
 from stream_app.core.alerts.lifecycle import Alert
+from stream_app.core.arrays import Floats
 from stream_app.core.policy.policy import Policy
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US
 from stream_app.ingest import LogFormat, open_log
-from stream_app.replay.runner import OnProgress, Outcome, Replay
-from stream_app.replay.session import collector_off
-
-MONTH_DAYS: Final = 30.44
-_Silence = tuple[str, int]  # customer, and time of the order that it follows, microseconds
+from stream_app.replay.evaluation.calendar import iso_day
+from stream_app.replay.evaluation.call_days import Calls
+from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
+from stream_app.replay.evaluation.reach import reached_by
+from stream_app.replay.evaluation.silences import Silences, find_silences
+from stream_app.replay.evaluation.worth import currency_of
+from stream_app.replay.request import Request
+from stream_app.replay.runner import OnProgress, Replay
+from stream_app.replay.session import collector_off, results_of
 
 
 @dataclass
@@ -50,6 +52,9 @@ class TrialFigures:
         repeats: calls to customers who were called since their last order.
         segments: calls by segment of the customer.
         suppressed: customers who were not called, by reason, once per day.
+        since: date from which lost customers count.
+        until: date until which they count.
+        currency: of the amounts; empty if unknown.
     """
 
     policy: str
@@ -60,6 +65,19 @@ class TrialFigures:
     repeats: int = 0
     segments: dict[str, Reached] = field(default_factory=dict)
     suppressed: dict[str, int] = field(default_factory=dict)
+    since: str = ""
+    until: str = ""
+    currency: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A replay under a policy."""
+
+    settings: Settings
+    evaluation: Evaluation
+    called: list[Alert]  # without customers held out
+    suppressed: dict[str, int]
 
 
 def try_policies(
@@ -81,68 +99,58 @@ def try_policies(
     Raises:
         UnusableLog: the log cannot be replayed.
     """
-    figures = []
+    trials = []
     with tempfile.TemporaryDirectory(prefix="policy-") as folder, open_log(logs, form, Path(folder)) as log:
-        events = log.scan().events
+        summary = log.scan()
         for place, policy in enumerate(policies):
             shop = settings.with_policy(policy)
+            replay = Replay(shop, on_progress=on_progress(place, summary.events))
             with collector_off():
-                outcome = Replay(shop, on_progress=on_progress(place, events)).run(log.batches())
-            figures.append(figures_of(outcome, shop))
+                outcome = replay.run(log.batches())
+            request = Request(tuple(logs), form, shop, Path(folder))
+            evaluation = evaluate(results_of(request, summary, replay, outcome, seconds=1.0))
+            called = [alert for alert in outcome.opened if not alert.is_held_out]
+            trials.append(Trial(shop, evaluation, called, dict(outcome.suppressed)))
+    return figures_of(trials)
+
+
+def figures_of(trials: Sequence[Trial]) -> list[TrialFigures]:
+    """Return the figures of replays of the same log. The same lost customers count for all of them."""
+    first_calls = [alert.opened_at for trial in trials for alert in trial.called]
+    first = min(first_calls, default=trials[0].evaluation.warm_at)
+    return [_figures(trial, find_silences(trial.evaluation, first)) for trial in trials]
+
+
+def _figures(trial: Trial, silences: Silences) -> TrialFigures:
+    evaluation, zone = trial.evaluation, trial.evaluation.protocol.zone
+    figures = TrialFigures(trial.settings.policy.version, silences.count, silences.total_worth)
+    figures.suppressed = trial.suppressed
+    figures.break_even = _break_even(trial)
+    figures.since, figures.until = iso_day(silences.since, zone), iso_day(silences.until, zone)
+    figures.currency = currency_of(evaluation)
+    called = sorted(trial.called, key=lambda alert: alert.opened_at)
+    calls = _calls(evaluation, called)
+    reached = reached_by(evaluation, silences, calls)
+    orders = silences.orders.last_before(calls.customer, calls.at - 1)
+    figures.repeats = len(orders) - len(np.unique(orders))
+    people = np.bincount(reached.call, minlength=len(called))
+    money: Floats = np.bincount(reached.call, silences.worth[reached.silence], len(called)).astype(np.float64)
+    segments = [alert.opening_segment for alert in called]
+    for name in sorted(set(segments)):
+        rows = np.array([one == name for one in segments])
+        figures.segments[name] = Reached(int(rows.sum()), int(people[rows].sum()), float(money[rows].sum()))
+    figures.total = Reached(len(called), int(people.sum()), float(money.sum()))
     return figures
 
 
-def figures_of(outcome: Outcome, settings: Settings) -> TrialFigures:
-    """Return the figures of a replay whose calls were planned."""
-    orders = _orders(outcome)
-    lost = _lost(orders, outcome.last_at, settings)
-    figures = TrialFigures(settings.policy.version, len(lost), sum(lost.values()), suppressed=dict(outcome.suppressed))
-    figures.break_even = _break_even(outcome, settings)
-    latest = settings.lost_after_or_default - settings.act_before_or_default
-    called: set[_Silence] = set()
-    for alert in _called(outcome):
-        times = [at for at, _ in orders[alert.customer]]
-        silence = (alert.customer, times[bisect_left(times, alert.opened_at) - 1])
-        in_time = silence in lost and silence not in called and alert.opened_at <= silence[1] + latest
-        figures.repeats += silence in called
-        called.add(silence)
-        segment = figures.segments.setdefault(alert.opening_segment, Reached())
-        for one in (figures.total, segment):
-            one.calls += 1
-            one.people += in_time
-            one.money += lost[silence] if in_time else 0.0
-    return figures
+def _calls(evaluation: Evaluation, called: Sequence[Alert]) -> Calls:
+    index = {name: place for place, name in enumerate(evaluation.results.decisions.customers)}
+    customer = np.array([index[alert.customer] for alert in called], np.int64)
+    return Calls(customer, np.array([alert.opened_at for alert in called], np.int64))
 
 
-def _break_even(outcome: Outcome, settings: Settings) -> float | None:
+def _break_even(trial: Trial) -> float | None:
     """Return the cost of all calls ÷ what they would bring if each helped for sure."""
-    benefit, candidates = settings.policy.benefit, [alert.candidate for alert in _called(outcome)]
+    benefit, candidates = trial.settings.policy.benefit, [alert.candidate for alert in trial.called]
     at_stake = sum(one.lost_probability * one.monthly_worth * benefit.months for one in candidates)
     return benefit.cost * len(candidates) / at_stake if benefit.cost and at_stake > 0.0 else None
-
-
-def _called(outcome: Outcome) -> list[Alert]:
-    """Return the alerts of customers who are called, without those held out."""
-    return [alert for alert in outcome.opened if not alert.is_held_out]
-
-
-def _orders(outcome: Outcome) -> dict[str, list[tuple[int, float]]]:
-    """Return the times and amounts of every customer's orders, in order of time."""
-    names = outcome.columns.decisions().customers
-    found: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for place, at, amount in zip(*(column.tolist() for column in outcome.money.orders()), strict=True):
-        found[names[place]].append((at, amount))
-    return {name: sorted(orders) for name, orders in found.items()}
-
-
-def _lost(orders: dict[str, list[tuple[int, float]]], end: int, settings: Settings) -> dict[_Silence, float]:
-    """Return the silences of customers who were lost before the log's end, with their monthly worth at the time."""
-    lost_after, horizon, found = settings.lost_after_or_default, settings.horizon / DAY_US, {}
-    for name, made in orders.items():
-        times = [at for at, _ in made]
-        money = list(accumulate(amount for _, amount in made))
-        for at, following in pairwise([*dict.fromkeys(times), end]):
-            if following - at >= lost_after:
-                age = (at + lost_after - times[0]) / DAY_US
-                found[name, at] = money[bisect_right(times, at) - 1] / (age + horizon) * MONTH_DAYS
-    return found

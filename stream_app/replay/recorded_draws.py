@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.events.schema import Event
 from stream_app.core.model.labels import counts_as_order
 from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
@@ -20,7 +19,8 @@ from stream_app.core.uplift.holdout import HELD_OUT, TREATED
 from stream_app.errors import BadOption
 from stream_app.ingest import LogFormat, open_log
 from stream_app.notifications.playbook.measures import Playbook
-from stream_app.replay.uplift import CustomerOrder, recommended, with_orders
+from stream_app.replay.money import Money
+from stream_app.replay.uplift import recommended, with_money
 
 _ARMS = {"opened": TREATED, "held_out": HELD_OUT}  # kind of an alert -> arm
 
@@ -108,16 +108,13 @@ def recorded_uplift(
         BadMapping: the mapping is invalid.
     """
     drawn, window, last = recorded_draws(alerts, settings.holdout.experiment, playbook), settings.uplift_window, 0
-
-    def orders(batches: Iterator[list[Event]]) -> Iterator[CustomerOrder]:
-        nonlocal last
-        for batch in batches:
-            for event in batch:
-                last = event.at
-                if counts_as_order(event, settings):
-                    order = in_shop_currency(event, settings.policy.currency)
-                    yield event.customer_id, last, getattr(order, "amount", None) or 0.0
-
+    places: dict[str, int] = {}  # customer -> place
+    money = Money(lambda name: places.setdefault(name, len(places)))
     with tempfile.TemporaryDirectory() as workdir, open_log(logs, form, Path(workdir)) as log:
-        found = with_orders(drawn, orders(log.batches()), window)
+        for event in chain.from_iterable(log.batches()):
+            last = event.at
+            counts = counts_as_order(event, settings)
+            money.record(in_shop_currency(event, settings.policy.currency), last, counts=counts)
+    names, columns = list(places), (column.tolist() for column in money.changes())
+    found = with_money(drawn, ((names[place], *change) for place, *change in zip(*columns, strict=True)), window)
     return figures(found, settings.holdout, window, last)

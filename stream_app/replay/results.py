@@ -14,6 +14,7 @@ from stream_app.core.arrays import Floats, Ints
 from stream_app.core.model import labels
 from stream_app.core.segments import lifecycle_stage
 from stream_app.ingest import LogSummary
+from stream_app.replay.unavailable import Spans, no_spans
 
 OPEN = -1  # label of a decision whose horizon has not ended
 RETAINED = labels.RETAINED
@@ -130,3 +131,4 @@ class Results:
     versions_of: dict[str, str] = field(default_factory=dict)  # package -> version
     next_list: list[AlertCandidate] = field(default_factory=list)  # of the first list after the log, best first
     command: str = ""  # that reproduces the replay
+    unavailable: Spans = field(default_factory=no_spans)  # when customers get no planned call, whatever was called

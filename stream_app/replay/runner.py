@@ -33,6 +33,7 @@ from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.money import Money
 from stream_app.replay.results import Version
+from stream_app.replay.unavailable import OptOuts
 
 OnProgress = Callable[[int, int], None]  # events so far, decisions so far
 _MAX_CHUNK = 8_192  # maximum events scored at once; limits memory without affecting results
@@ -49,12 +50,17 @@ class Outcome:
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts
     ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
-    money: Money = field(default_factory=Money)
+    money: Money = field(init=False)
+    opt_outs: OptOuts = field(default_factory=OptOuts)  # if calls are planned
     suppressed: Counter[str] = field(default_factory=Counter)  # customers who were not called, by reason
     measured: Settings | None = None  # settings of the latest holdout experiment
     customers: int = 0
     events: int = 0
     last_at: int = 0  # time of the last event, microseconds
+
+    def __post_init__(self) -> None:
+        """Let decisions and money share the customers' indices."""
+        self.money = Money(self.columns.customer_index)
 
 
 class Replay:
@@ -166,13 +172,10 @@ class Replay:
     def _process(self, chunk: list[tuple[int, Event]]) -> None:
         outcome, count, currency = self.outcome, len(self.partitions), self.settings.policy.currency
         for at, event in chunk:
-            if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
-                outcome.money.add_order(
-                    outcome.columns.customer_index(event.customer_id), at, in_shop_currency(event, currency)
-                )
-            elif outcome.money.takes_back(event):
-                refund = in_shop_currency(event, currency)
-                outcome.money.add_refund(outcome.columns.customer_index(event.customer_id), at, refund)
+            counts = self.partitions[partition_of(event.customer_id, count)].apply(event, at)
+            outcome.money.record(in_shop_currency(event, currency), at, counts=counts)
+            if self.settings.plans_calls:
+                outcome.opt_outs.record(event, at, self.settings.policy.contacts.rest_after_opt_out)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))
 

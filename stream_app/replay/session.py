@@ -28,6 +28,7 @@ from stream_app.replay.outputs import alert_lines, alert_records, write_json_lin
 from stream_app.replay.request import Request, Watcher
 from stream_app.replay.results import DriftEvent, LogFacts, Results
 from stream_app.replay.runner import Outcome, Replay
+from stream_app.replay.unavailable import no_spans, unavailable
 from stream_app.replay.uplift import write_uplift
 from stream_app.report.call_list import write_call_list
 from stream_app.report.html import write_report
@@ -70,7 +71,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
                     action=request.settings.order_action,
                     unknown=_unknown_steps(summary.unknown_words.get("order.action", {})),
                 )
-            results = _results(request, summary, replay, outcome, time.perf_counter() - started)
+            results = results_of(request, summary, replay, outcome, time.perf_counter() - started)
     return write_results(request, results, outcome, watcher), summary
 
 
@@ -155,9 +156,17 @@ def collector_off() -> Iterator[None]:
             gc.enable()
 
 
-def _results(request: Request, summary: LogSummary, replay: Replay, outcome: Outcome, seconds: float) -> Results:
+def results_of(request: Request, summary: LogSummary, replay: Replay, outcome: Outcome, seconds: float) -> Results:
+    """Return the results of a replay that took some seconds."""
+    decisions = outcome.columns.decisions()
+    spans = (
+        unavailable(decisions.customers, outcome.opt_outs, outcome.breaches, outcome.ended, request.settings)
+        if request.settings.plans_calls
+        else no_spans()
+    )
     return Results(
-        decisions=outcome.columns.decisions(),
+        unavailable=spans,
+        decisions=decisions,
         alerts=alert_records(outcome.opened, outcome.closed),
         drift=[DriftEvent(one.at, "log-loss", one.before, one.after) for one in replay.churn_model.drift],
         versions=outcome.versions,
@@ -215,6 +224,8 @@ def shown_settings(request: Request) -> dict[str, object]:
         **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
         "policy": settings.policy.version,
         **({"stopped_measures": stopped} if (stopped := list(settings.policy.benefit.stopped)) else {}),
+        "reserve": settings.capacity - settings.planned_capacity if settings.plans_calls else 0,
+        "limited_calls": settings.policy.limits_calls,
         **{name: value / DAY_US for name, value in in_days.items()},
         "excluded": sorted(settings.excluded),
         "format": request.form.name,

@@ -19,7 +19,7 @@ from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.replay.outputs import instant
 from stream_app.replay.runner import Outcome
 
-CustomerOrder = tuple[str, int, float]  # customer, microseconds, amount
+MoneyChange = tuple[str, int, float, bool]  # customer, microseconds, amount, whether it is an order
 DRAWN_FILE: Final = "holdout.csv"
 FIGURES_FILE: Final = "uplift.json"
 _COLUMNS: Final = (
@@ -41,7 +41,7 @@ def recommended(playbook: Playbook, cause: str, segments: Sequence[str], monthly
 
 
 def subjects(outcome: Outcome, settings: Settings) -> list[Subject]:
-    """Return the customers of a replay who were drawn in an experiment, with their orders within its window.
+    """Return the customers of a replay who were drawn in an experiment, with their orders and money within its window.
 
     Args:
         outcome: of the replay.
@@ -52,9 +52,9 @@ def subjects(outcome: Outcome, settings: Settings) -> list[Subject]:
         _subject(alert, playbook) for alert in outcome.opened if alert.candidate.arm and alert.experiment == experiment
     ]
     places = {outcome.columns.customer_index(one.customer): one.customer for one in drawn}
-    orders = zip(*(column.tolist() for column in outcome.money.orders()), strict=True)
-    known = ((places[place], at, amount) for place, at, amount in orders if place in places)
-    return with_orders(drawn, known, settings.uplift_window)
+    changes = zip(*(column.tolist() for column in outcome.money.changes()), strict=True)
+    known = ((places[place], *change) for place, *change in changes if place in places)
+    return with_money(drawn, known, settings.uplift_window)
 
 
 def _subject(alert: Alert, playbook: Playbook) -> Subject:
@@ -73,22 +73,26 @@ def _subject(alert: Alert, playbook: Playbook) -> Subject:
     )
 
 
-def with_orders(drawn: Iterable[Subject], orders: Iterable[CustomerOrder], window: int) -> list[Subject]:
-    """Return the drawn customers in order of time, each at their first draw, with their orders within the window.
+def with_money(drawn: Iterable[Subject], changes: Iterable[MoneyChange], window: int) -> list[Subject]:
+    """Return the drawn customers in order of time, each at their first draw, with what they did within the window.
+
+    Their revenue is what their orders brought, less what was taken back within the window.
 
     Args:
         drawn: draws in order of time.
-        orders: of these customers and others.
-        window: time within which an order counts, microseconds.
+        changes: of the money of these customers and others.
+        window: time within which orders and returns count, microseconds.
     """
     first: dict[str, Subject] = {}
     for one in drawn:
         first.setdefault(one.customer, one)
-    amounts: defaultdict[str, list[float]] = defaultdict(list)
-    for name, at, amount in orders:
+    revenue: defaultdict[str, float] = defaultdict(float)
+    buyers = set[str]()
+    for name, at, amount, is_order in changes:
         if name in first and first[name].drawn_at < at <= first[name].drawn_at + window:
-            amounts[name].append(amount)
-    found = (replace(one, ordered=name in amounts, revenue=sum(amounts[name])) for name, one in first.items())
+            revenue[name] += amount
+            buyers.update((name,) if is_order else ())
+    found = (replace(one, ordered=name in buyers, revenue=revenue[name]) for name, one in first.items())
     return sorted(found, key=lambda one: (one.drawn_at, one.customer))
 
 

@@ -13,9 +13,20 @@ WORSE: Final = 0.005  # a rule is recommended if it reaches this much more
 
 
 def lead(m: Figures, translator: Translator) -> str:
-    """Return how the calls of the ladder were chosen."""
+    """Return how the calls of the ladder were chosen, and which customers and calls are left out."""
+    calls, own = m["calls"], m["protocol"]["capacity"]
     how = translator.text(f"gain.how_{m['protocol']['rank_by']}")
-    return translator.text("gain.lead", hour=m["settings"].get("nomination_hour", 9), how=how)
+    said = [translator.text("gain.lead", hour=m["settings"].get("nomination_hour", 9), how=how)]
+    if reserve := own - calls["planned_per_day"]:
+        said.append(translator.text("gain.reserve", n=translator.number(reserve)))
+    if calls["held_out_share"]:
+        said.append(translator.text("gain.held_out", share=translator.percent(calls["held_out_share"])))
+    if left_out := calls["complaints"]["silences"]:
+        share = translator.percent(calls["complaints"]["worth_share"])
+        said.append(translator.text("gain.complaints", n=translator.number(left_out), share=share))
+    if m["settings"].get("limited_calls"):
+        said.append(translator.text("gain.limited"))
+    return translator.sentence_gap.join(said)
 
 
 def comments(m: Figures, translator: Translator) -> list[str]:

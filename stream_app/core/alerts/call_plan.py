@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from heapq import heappop, heappush
 from itertools import accumulate
 
 import numpy as np
@@ -65,12 +64,36 @@ def planned(calls: Sequence[int], weights: Sequence[float], names: Sequence[str]
     >>> planned([1, 1, 2], [5.0, 9.0, 1.0], ["ann", "bob", "cy"])
     [1, 2]
     """
-    kept: list[tuple[float, str, int]] = []
-    for index in sorted(range(len(calls)), key=calls.__getitem__):
-        heappush(kept, (weights[index], names[index], index))
-        if len(kept) > calls[index]:
-            heappop(kept)
-    return sorted((index for *_, index in kept), key=lambda one: (calls[one], -weights[one], names[one]))
+    rows = plan(np.array(calls, np.int64), np.array(weights, np.float64), name_order(names))
+    found: list[int] = rows.tolist()
+    return found
+
+
+def plan(calls: Ints, weights: Floats, order: Ints) -> Ints:
+    """Return the same as `planned`, for customers whose place in alphabetical order is known."""
+    ascending = np.lexsort((order, weights))
+    place = np.empty_like(ascending)
+    place[ascending] = np.arange(len(ascending))
+    by_deadline = np.argsort(calls, kind="stable")
+    limits, first = np.unique(calls[by_deadline], return_index=True)
+    kept: Ints = np.zeros(0, np.int64)
+    for limit, group in zip(limits.tolist(), np.split(by_deadline, first)[1:], strict=True):
+        kept = np.concatenate((kept, place[group]))
+        if len(kept) > limit:  # drop those of the least weight
+            kept = np.partition(kept, len(kept) - limit)[len(kept) - limit :] if limit else kept[:0]
+    rows: Ints = ascending[kept]
+    return rows[np.lexsort((order[rows], -weights[rows], calls[rows]))]
+
+
+def name_order(names: Sequence[str]) -> Ints:
+    """Return the place of each customer id in alphabetical order.
+
+    >>> name_order(["cy", "ann", "bob"]).tolist()
+    [2, 0, 1]
+    """
+    place = np.empty(len(names), np.int64)
+    place[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return place
 
 
 Job = tuple[int, float, str]  # calls that can be made until the deadline, weight, customer

@@ -13,6 +13,7 @@ from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.sla import CaseKey, UrgentCase
 from stream_app.core.model.labels import Pending
 from stream_app.core.state.counters import EMPTY_COUNTERS, Counters
+from stream_app.core.state.order_amounts import OrderAmounts
 from stream_app.core.state.vector import ID_RING, StateVector, new_vector
 from stream_app.core.uplift.holdout import FirstDraw
 
@@ -38,6 +39,7 @@ class Customer:
     consent: int = 0  # see consent.py
     history: ContactHistory | None = None  # our contacts; kept only if calls are planned
     draw: FirstDraw | None = None  # in the latest holdout experiment
+    amounts: OrderAmounts | None = None  # of the latest orders; kept only if calls are planned
     bounces: bool = False  # whether the current visit has only one page view so far; for metrics, not stored
     placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
     packed: bytes | None = None  # encoded waiting decisions; None: they have changed

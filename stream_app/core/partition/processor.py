@@ -13,7 +13,7 @@ from stream_app.core.alerts.staff_actions import ACTIONS
 from stream_app.core.customers.consent import CONSENT, consent_after
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import ComplaintForm, ContactAction
-from stream_app.core.events.schema import Complaint, Contact, CustomerEvent, Event
+from stream_app.core.events.schema import Complaint, Contact, CustomerEvent, Event, Order
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import AlertStep
 from stream_app.core.model.labels import Returned, counts_as_order, mature, record_order
@@ -28,6 +28,7 @@ from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD, SHOP
+from stream_app.core.state.order_amounts import OrderAmounts
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US, NEVER, NOT_DUE
@@ -143,8 +144,9 @@ class PartitionProcessor:
         before = ComplaintsBefore.of(customer.vector, self.settings) if step is not None else None
         period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
-        net = self.settings.plans_calls  # otherwise predictions would differ from those of earlier releases
-        apply_event(customer.vector, event, at, local_day, counts, self._tracked_days, net)
+        if customer.amounts is None and self.settings.plans_calls and isinstance(event, Order | Complaint):
+            customer.amounts = OrderAmounts()  # ranked by risk, predictions would differ from those of earlier releases
+        apply_event(customer.vector, event, at, local_day, counts, self._tracked_days, customer.amounts)
         self.explainer.record_event(customer, event, at, counts, self.stream_time)
         if counts or before is not None or customer.counters[PERIOD] != period:
             self.aggregator.population.mark_changed(customer)

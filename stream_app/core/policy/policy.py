@@ -159,6 +159,13 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     campaigns: tuple[Campaign, ...] = ()
     holdout: Holdout | None = None  # None: the setting `holdout`
 
+    @property
+    def limits_calls(self) -> bool:
+        """Whether more than the capacity, the reserve and repetition limits the planned calls."""
+        benefit, capacity = self.benefit, self.capacity
+        has_quotas = capacity.one_time is not None or capacity.repeat is not None
+        return bool(has_quotas or benefit.cost or benefit.by_silence or benefit.needs_causes)
+
     @cached_property
     def version(self) -> str:
         """Short hash of the content. Comments and the order of keys in the file do not change it.

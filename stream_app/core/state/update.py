@@ -7,11 +7,12 @@ from typing import Final
 
 import xxhash
 
-from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction
 from stream_app.core.events.schema import MAX_ID_CHARS, Browsing, Cart, Complaint, CustomerEvent, Order
 from stream_app.core.shops.registry import shop_key
 from stream_app.core.state.complaint_kinds import HANDLING, is_dissatisfaction, is_low_rating
 from stream_app.core.state.complaints import apply_complaint
+from stream_app.core.state.order_amounts import OrderAmounts
 from stream_app.core.state.vector import (
     BROWSING_DECAY,
     CART_DECAY,
@@ -63,7 +64,7 @@ def apply_event(
     local_day: int,
     counts: bool,
     followed_days: float = math.inf,
-    net: bool = False,
+    amounts: OrderAmounts | None = None,
 ) -> None:
     """Update a customer's state vector with an event.
 
@@ -74,7 +75,7 @@ def apply_event(
         local_day: day in the shop's calendar; used only if the event counts as an order.
         counts: whether the event counts as an order (`labels.counts_as_order`).
         followed_days: age at which a complaint is too old to be acted on.
-        net: whether refunds reduce the customer's money.
+        amounts: of the customer's latest orders, if money is net of returns; modified in place.
     """
     day = at / DAY_US
     if vector[FIRST_SEEN] == NEVER or day < vector[FIRST_SEEN]:
@@ -89,17 +90,9 @@ def apply_event(
         _apply_cart(vector, event, day)
     else:
         _apply_complaint(vector, event, day, followed_days)
-    if net and isinstance(event, Order | Complaint):
-        vector[MONEY] -= refunded_amount(event)
-
-
-def refunded_amount(event: Order | Complaint) -> float:
-    """Return the money that an event gives back: a refund, or a cancellation that was reported as a complaint."""
-    if isinstance(event, Order):
-        refunds = event.action is OrderAction.REFUNDED
-    else:
-        refunds = event.form is ComplaintForm.CANCELLATION and event.action is ComplaintAction.OPENED
-    return abs(event.amount or 0.0) if refunds else 0.0
+    if amounts is not None:
+        change = amounts.change(event, counts=counts)
+        vector[MONEY] += 0.0 if counts else change  # the amount of an order has been added
 
 
 def _apply_browsing(vector: StateVector[float], event: Browsing, day: float) -> None:

@@ -1,12 +1,13 @@
 """Simulation of daily call lists: who could be called on each working day, and who is called by a ranking.
 
-On each working day, at the hour of the list, all customers can be called who are not lost and have not been called
-since their last order. Calls do not change the replay: their effect is unknown.
+On each working day, at the hour of the list, customers can be called who are not lost and have not been called since
+their last order. Nobody calls customers who are held out, have opted out, or complained since their last order so that
+staff worked on it: the policy forbids it, or puts them last. Calls do not change the replay: their effect is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
@@ -66,6 +67,10 @@ class CallDays:
         order = np.argsort(at, kind="stable")  # an order precedes a refund of the same time
         self._customer, self._at, self._amount = customer[order], at[order], amount[order]
         self._is_order = is_order[order]
+        self._held_out = evaluation.held_out
+        who, begin, end = evaluation.unavailable
+        self._unavailable = np.zeros(self.customers, np.int64)  # number of reasons for which each gets no call
+        self._reasons = np.concatenate((who, who)), np.concatenate((begin, end)), np.repeat((1, -1), len(who))
         self._last = np.full(self.customers, -1)
         self._first = np.full(self.customers, -1)
         self._spent = np.zeros(self.customers)
@@ -77,11 +82,20 @@ class CallDays:
         events = np.searchsorted(self._at, self.moments, side="left").tolist()
         decided = np.searchsorted(self.decisions.decided_at, self.moments, side="right").tolist()
         seen = seen_decisions = 0
+        before = np.iinfo(np.int64).min
         for number, now in enumerate(self.moments.tolist()):
+            self._set_unavailable(before, now)
+            before = now
             buyers = self._add_events(slice(seen, events[number]))
             self._add_decisions(np.arange(seen_decisions, decided[number]))
             seen, seen_decisions = events[number], decided[number]
             yield self._day(number, now), buyers
+
+    def _set_unavailable(self, after: int, until: int) -> None:
+        """Apply the begins and ends, in (after, until], of times in which customers get no call."""
+        who, at, change = self._reasons
+        rows = (at > after) & (at <= until)
+        np.add.at(self._unavailable, who[rows], change[rows])
 
     def _add_events(self, rows: slice) -> Ints:
         customer, at, is_order = self._customer[rows], self._at[rows], self._is_order[rows]
@@ -107,7 +121,8 @@ class CallDays:
         protocol = self.protocol
         silent = now - self._last
         left = protocol.lost_after_us - protocol.act_before_us - silent
-        who = np.flatnonzero((self._last >= 0) & (silent < protocol.lost_after_us))
+        may_be_called = ~self._held_out & (self._unavailable == 0)
+        who = np.flatnonzero((self._last >= 0) & (silent < protocol.lost_after_us) & may_be_called)
         age_days = (now - self._first[who]) / DAY_US
         return CallDay(
             number=number,
@@ -127,9 +142,15 @@ class CallDays:
         return np.where((decided_at >= self._last[who]) & (decided_at > now - fresh), decision, -1)
 
 
-def simulate(days: CallDays, rankings: Mapping[str, Ranking], capacities: Sequence[int]) -> dict[str, dict[int, Calls]]:
-    """Return the calls of each ranking at each capacity. Nobody is called twice between two orders."""
-    free = {(name, n): np.ones(days.customers, bool) for name in rankings for n in capacities}
+def simulate(days: CallDays, rankings: Mapping[str, Ranking], calls: Mapping[int, Ints]) -> dict[str, dict[int, Calls]]:
+    """Return the calls of each ranking at each capacity. Nobody is called twice between two orders.
+
+    Args:
+        days: the list days.
+        rankings: how to choose.
+        calls: capacity -> maximum number of calls on each day.
+    """
+    free = {(name, n): np.ones(days.customers, bool) for name in rankings for n in calls}
     made: dict[tuple[str, int], list[tuple[Ints, int]]] = {key: [] for key in free}
     for day, buyers in days:
         for mask in free.values():
@@ -137,17 +158,17 @@ def simulate(days: CallDays, rankings: Mapping[str, Ranking], capacities: Sequen
         for name, ranking in rankings.items():
             scores = ranking.scores(day)
             callable_ = ~np.isnan(scores)
-            for capacity in capacities:
-                mask = free[name, capacity]
-                chosen = _chosen(day, ranking, scores, callable_ & mask[day.customer], capacity)
+            for n, most in calls.items():
+                mask = free[name, n]
+                chosen = _chosen(day, ranking, scores, callable_ & mask[day.customer], int(most[day.number]))
                 mask[chosen] = False
-                made[name, capacity].append((chosen, day.at))
-    return {name: {n: _calls(made[name, n]) for n in capacities} for name in rankings}
+                made[name, n].append((chosen, day.at))
+    return {name: {n: _calls(made[name, n]) for n in calls} for name in rankings}
 
 
 def _chosen(day: CallDay, ranking: Ranking, scores: Floats, free: Bools, capacity: int) -> Ints:
     rows = np.flatnonzero(free)
-    return day.customer[ranking.choose(day, scores, rows, capacity)] if len(rows) else rows
+    return day.customer[ranking.choose(day, scores, rows, capacity)] if len(rows) and capacity else rows[:0]
 
 
 def _calls(days: list[tuple[Ints, int]]) -> Calls:

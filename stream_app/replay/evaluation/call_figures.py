@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.arrays import Floats
+from stream_app.core.arrays import Floats, Ints
 from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.call_days import CallDays, Calls, simulate
 from stream_app.replay.evaluation.distribution import lead_summary
-from stream_app.replay.evaluation.evaluation import Evaluation
+from stream_app.replay.evaluation.evaluation import Evaluation, Protocol
 from stream_app.replay.evaluation.intervals import share_interval
 from stream_app.replay.evaluation.rankings import list_times, product_of, rules_of
 from stream_app.replay.evaluation.reach import Reached, interval, most_reachable, reached_by, resampled
@@ -25,30 +25,32 @@ PLENTY: Final = 0.95  # if a rule without a model reaches this share, a ranking 
 Row = dict[str, Reached]  # ranking -> what it reached at one capacity
 
 
-def ladder(capacity: int, active: int) -> list[int]:
+def ladder(protocol: Protocol, active: int) -> list[int]:
     """Return the capacities to show: from a quarter of the shop's own to eight times, up to a fifth of the customers.
 
-    >>> ladder(4, 3000), ladder(30, 300)
-    ([1, 2, 4, 8, 16, 32], [8, 15, 30, 60])
+    If the policy has rules that a simulation does not know, only the shop's own is shown.
     """
-    steps = {max(1, int(capacity * step + 0.5)) for step in STEPS}
-    return sorted({n for n in steps if n <= max(active / 5, 1)} | {capacity})
+    steps = {max(1, int(protocol.capacity * step + 0.5)) for step in STEPS}
+    simulated = {n for n in steps if protocol.reserve < n <= max(active / 5, 1) and not protocol.is_limited}
+    return sorted(simulated | {protocol.capacity})
 
 
 def call_figures(evaluation: Evaluation) -> dict[str, object]:
     """Return the figures of the product's calls and of the best rule."""
-    own, silences = alert_calls(evaluation), silences_of(evaluation)
+    own, everybody = alert_calls(evaluation), silences_of(evaluation)
     moments = list_times(evaluation, first_call(evaluation, own), evaluation.end_at)
-    figures = header(evaluation, silences, len(moments))
+    figures = header(evaluation, everybody, len(moments))
+    silences = everybody.among(evaluation.compared)
     if not silences.enough:
         return {**figures, "ladder": [], "lead": lead_summary(np.zeros(0)), "per_call": None}
-    capacities = ladder(evaluation.protocol.capacity, len(newest_decisions(evaluation)))
-    rankings = {**rules_of(evaluation), PRODUCT: product_of(evaluation)}
-    made = simulate(CallDays(evaluation, moments), rankings, capacities)
-    rows: dict[int, Row] = {
-        n: {name: reached_by(evaluation, silences, made[name][n]) for name in rankings} for n in capacities
-    }
     capacity = evaluation.protocol.capacity
+    steps = ladder(evaluation.protocol, len(newest_decisions(evaluation)))
+    calls = {n: calls_per_day(evaluation, own, moments, n) for n in steps}
+    rankings = {**rules_of(evaluation), PRODUCT: product_of(evaluation)}
+    made = simulate(CallDays(evaluation, moments), rankings, calls)
+    rows: dict[int, Row] = {
+        n: {name: reached_by(evaluation, silences, found[n]) for name, found in made.items()} for n in steps
+    }
     simulated = rows[capacity][PRODUCT]
     rows[capacity][PRODUCT] = reached_by(evaluation, silences, own)
     draws = Draws(silences, rows)
@@ -63,7 +65,7 @@ def call_figures(evaluation: Evaluation) -> dict[str, object]:
                 "capacity": n,
                 "from_alerts": n == capacity,
                 **step_figures(silences, row, draws),
-                "oracle": oracle(evaluation, silences, moments.tolist(), n),
+                "oracle": oracle(evaluation, silences, moments, calls[n]),
             }
             for n, row in rows.items()
         ],
@@ -83,12 +85,29 @@ def first_call(evaluation: Evaluation, own: Calls) -> int:
 
 
 def alert_calls(evaluation: Evaluation) -> Calls:
-    """Return the calls that the alerts of the daily lists asked for. Urgent alerts are not part of the lists."""
-    index = {name: i for i, name in enumerate(evaluation.results.decisions.customers)}
+    """Return the calls that the alerts of the daily lists asked for.
+
+    Urgent alerts are not part of the lists. Calls count neither for the product nor for the rules if they go to
+    customers whom a holdout experiment leaves alone unless they are exempt, or whom staff contacted about a complaint.
+    """
+    names, held_out = evaluation.results.decisions.customers, evaluation.held_out
+    index = {name: i for i, name in enumerate(names) if not held_out[i]}
     opened = [a for a in evaluation.results.alerts if a.kind == "opened" and a.customer_id in index]
     opened.sort(key=lambda a: (a.at, a.rank))
-    customer = np.array([index[a.customer_id] for a in opened], np.int64)
-    return Calls(customer, np.array([a.at for a in opened], np.int64))
+    customer, at = (np.array(one, np.int64) for one in ([index[a.customer_id] for a in opened], [a.at for a in opened]))
+    available = evaluation.is_available(customer, at)
+    return Calls(customer[available], at[available])
+
+
+def calls_per_day(evaluation: Evaluation, own: Calls, moments: Ints, capacity: int) -> Ints:
+    """Return how many calls may be made on each list day: the capacity without the reserve for complaints.
+
+    If the policy has rules that a simulation does not know, such as costs, as many as the product made on that day.
+    """
+    if not evaluation.protocol.is_limited:
+        return np.full(len(moments), capacity - evaluation.protocol.reserve)
+    place = np.searchsorted(moments, own.at, side="right") - 1
+    return np.bincount(place[place >= 0], minlength=len(moments))
 
 
 def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, object]:
@@ -107,6 +126,9 @@ def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, o
         "until": iso_day(silences.until, zone),
         "months": months,
         "list_days": days,
+        "planned_per_day": p.capacity - p.reserve,
+        "held_out_share": p.holdout.share,
+        "complaints": complaint_figures(evaluation, silences),
         "lost": {
             "enough": silences.enough,
             "needed": ENOUGH,
@@ -118,6 +140,13 @@ def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, o
         },
         "everyone_callable": bool(active and calls_before_deadline >= active),
     }
+
+
+def complaint_figures(evaluation: Evaluation, silences: Silences) -> dict[str, object]:
+    """Return the lost silences in which staff worked on a complaint; they are left out of what calls reach."""
+    by_staff = silences.among(~(evaluation.compared | evaluation.held_out[silences.orders.customer]))
+    total = silences.total_worth
+    return {"silences": by_staff.count, "worth_share": by_staff.total_worth / total if total else None}
 
 
 def share(silences: Silences, reached: Reached, measure: str) -> float | None:
@@ -223,14 +252,15 @@ def against(silences: Silences, mine: Reached, best: Reached, measure: str, draw
     }
 
 
-def oracle(evaluation: Evaluation, silences: Silences, moments: list[int], capacity: int) -> dict[str, float | None]:
-    """Return the shares that a caller who knows the future reaches; upper bounds."""
+def oracle(evaluation: Evaluation, silences: Silences, moments: Ints, calls: Ints) -> dict[str, float | None]:
+    """Return the shares that as many calls on the same days reach if the future is known; upper bounds."""
     lost = np.flatnonzero(silences.lost)
     lost_at, begun = silences.lost_at[lost].tolist(), silences.orders.at[lost].tolist()
     value = {"people": np.ones(len(lost)), "worth": silences.worth[lost]}
+    lists, most = moments.tolist(), calls.tolist()
     lead = evaluation.protocol.act_before_us
     return {
-        f"{measure}_share": most_reachable(lost_at, begun, each.tolist(), moments, capacity, lead) / each.sum()
+        f"{measure}_share": most_reachable(lost_at, begun, each.tolist(), lists, most, lead) / each.sum()
         if each.sum() > 0
         else None
         for measure, each in value.items()

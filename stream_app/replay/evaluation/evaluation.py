@@ -7,7 +7,7 @@ start untrained, is the first 30 % of the log's time, but at least one and a hal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -19,7 +19,8 @@ from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, NOT_DUE
+from stream_app.core.uplift.holdout import Holdout, draw
 from stream_app.replay.evaluation.calendar import local
 from stream_app.replay.evaluation.ledger import Ledger
 from stream_app.replay.evaluation.orders import Orders
@@ -47,6 +48,9 @@ class Protocol:
     act_before_days: float = 0.0
     alert_above: float = 0.5
     campaigns: tuple[Campaign, ...] = ()
+    reserve: int = 0  # calls of the capacity that are not planned
+    is_limited: bool = False  # whether the policy has rules for planned calls that a simulation does not know
+    holdout: Holdout = field(default_factory=Holdout)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Protocol:
@@ -64,6 +68,9 @@ class Protocol:
             act_before_days=settings.get("act_before_days") or settings["lost_after_days"] / 4,
             alert_above=settings.get("alert_above", cls.alert_above),
             campaigns=msgspec.convert(settings.get("campaigns", ()), tuple[Campaign, ...]),
+            reserve=settings.get("reserve", cls.reserve),
+            is_limited=settings.get("limited_calls", cls.is_limited),
+            holdout=msgspec.convert(settings.get("holdout", {}), Holdout),
         )
 
     @property
@@ -103,6 +110,46 @@ class Evaluation:
     def plans_calls(self) -> bool:
         """Whether alerts were planned by the probability that customers are lost."""
         return self.results.decisions.lost_probability is not None and self.protocol.rank_by != "risk"
+
+    @cached_property
+    def held_out(self) -> Bools:
+        """Whether each customer belongs to those of a holdout experiment who are not called, unless they are exempt."""
+        names, holdout = self.results.decisions.customers, self.protocol.holdout
+        if not holdout.share:
+            return np.zeros(len(names), np.bool_)
+        return np.array([draw(name, holdout.experiment) < holdout.share for name in names], np.bool_)
+
+    @cached_property
+    def unavailable(self) -> tuple[Ints, Ints, Ints]:
+        """When customers get no planned call: their index, and begin and end in microseconds.
+
+        After a complaint that staff worked on, this lasts until the next order: staff have contacted the customer.
+        """
+        who, begin, end, is_complaint = self.results.unavailable
+        following = self.orders.first_after(who, begin)
+        next_order = np.where(following >= 0, self.orders.at[following] if len(self.orders.at) else 0, NOT_DUE)
+        return who, begin, np.where(is_complaint, np.maximum(end, next_order), end)
+
+    @cached_property
+    def compared(self) -> Bools:
+        """Whether what calls reach is compared for each silence, by the index of its order.
+
+        It is not if a holdout experiment leaves the customer alone, or if staff worked on a complaint in the silence:
+        they contacted the customer without any list.
+        """
+        who, begin, _, is_complaint = self.results.unavailable
+        order = self.orders.last_before(who[is_complaint], begin[is_complaint])
+        found = ~self.held_out[self.orders.customer]
+        found[order[order >= 0]] = False
+        return found
+
+    def is_available(self, customer: Ints, at: Ints) -> Bools:
+        """Return whether customers could get a planned call at some times."""
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for who, begin, end in zip(*(column.tolist() for column in self.unavailable), strict=True):
+            spans.setdefault(who, []).append((begin, end))
+        calls = zip(customer.tolist(), at.tolist(), strict=True)
+        return np.array([not any(b <= t < e for b, e in spans.get(who, ())) for who, t in calls], np.bool_)
 
     @cached_property
     def orders(self) -> Orders:

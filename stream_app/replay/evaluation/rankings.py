@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import call_weight
+from stream_app.core.alerts.call_plan import call_weight, name_order, plan
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.partition.candidates import ordinary_silence
@@ -90,31 +90,6 @@ class PlannedCalls:
         return free[planned[:capacity]]
 
 
-def plan(calls: Ints, weight: Floats, name_order: Ints) -> Ints:
-    """Return the rows that are planned to be called, in the order of their calls: `planned` of the core, over arrays.
-
-    Args:
-        calls: number of calls that can be made until each deadline, at least 1.
-        weight: of a call to each customer.
-        name_order: place of each customer's id in alphabetical order, which decides between equal weights.
-
-    >>> plan(np.array([1, 1, 2]), np.array([5.0, 9.0, 1.0]), np.arange(3)).tolist()
-    [1, 2]
-    """
-    ascending = np.lexsort((name_order, weight))
-    place = np.empty_like(ascending)
-    place[ascending] = np.arange(len(ascending))
-    by_deadline = np.argsort(calls, kind="stable")
-    limits, first = np.unique(calls[by_deadline], return_index=True)
-    kept = np.zeros(0, np.int64)
-    for limit, group in zip(limits.tolist(), np.split(by_deadline, first[1:]), strict=True):
-        kept = np.concatenate((kept, place[group]))
-        if len(kept) > limit:
-            kept = np.partition(kept, len(kept) - limit)[len(kept) - limit :]
-    rows = ascending[kept]
-    return rows[np.lexsort((name_order[rows], -weight[rows], calls[rows]))]
-
-
 def agreed_risk(evaluation: Evaluation) -> Score:
     """Return the score of alerts by risk: the smaller of the last two probabilities, if above the threshold."""
     decisions, threshold = evaluation.results.decisions, evaluation.protocol.alert_above
@@ -141,21 +116,13 @@ def product_of(evaluation: Evaluation) -> Ranking:
     protocol = evaluation.protocol
     after = evaluation.end_at + protocol.lost_after_us
     moments = list_times(evaluation, evaluation.results.log.first_at, after)
-    return PlannedCalls(evaluation, lost, moments, name_order(evaluation))
+    return PlannedCalls(evaluation, lost, moments, name_order(evaluation.results.decisions.customers))
 
 
 def chances(evaluation: Evaluation) -> Ints:
     """Return a random number per customer, which depends only on the ids."""
-    place = name_order(evaluation)
+    place = name_order(evaluation.results.decisions.customers)
     return np.random.default_rng(0).permutation(len(place))[place]
-
-
-def name_order(evaluation: Evaluation) -> Ints:
-    """Return the place of each customer's id in alphabetical order."""
-    names = evaluation.results.decisions.customers
-    place = np.empty(len(names), np.int64)
-    place[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return place
 
 
 def list_times(evaluation: Evaluation, first: int, last: int) -> Ints:

@@ -30,6 +30,7 @@ class Reached:
 
     silences: Silences
     silence: Ints  # the silences reached in time, by the index of their order
+    call: Ints  # the call that reached each, by its place among all calls
     lead_days: Floats  # of each: from the first call until it is lost
     calls: int  # number of calls that could reach a lost silence in time
     stayed_away: Bools  # of each call after the warm-up with a known outcome: no order within the horizon
@@ -56,7 +57,8 @@ def reached_by(evaluation: Evaluation, silences: Silences, calls: Calls) -> Reac
     """Return what some calls, in order of time, reached. A call to a customer without an order reaches nobody."""
     orders, protocol = silences.orders, evaluation.protocol
     order = orders.last_before(calls.customer, calls.at - 1)
-    at, order, caller = calls.at[order >= 0], order[order >= 0], calls.customer[order >= 0]
+    rows = np.flatnonzero(order >= 0)
+    at, order, caller = calls.at[rows], order[rows], calls.customer[rows]
     silence, first = np.unique(order, return_index=True)
     lead = silences.lost_at[silence] - at[first]
     in_time = silences.lost[silence] & (lead >= protocol.act_before_us)
@@ -68,6 +70,7 @@ def reached_by(evaluation: Evaluation, silences: Silences, calls: Calls) -> Reac
     return Reached(
         silences=silences,
         silence=silence[in_time],
+        call=rows[first[in_time]],
         lead_days=lead[in_time] / DAY_US,
         calls=int(((calls.at > silences.since - protocol.lost_after_us) & (calls.at <= latest)).sum()),
         stayed_away=away[known],
@@ -108,7 +111,7 @@ def most_reachable(
     begun: Sequence[int],
     value: Sequence[float],
     moments: Sequence[int],
-    capacity: int,
+    calls: Sequence[int],
     lead: int,
 ) -> float:
     """Return the value that calls can reach in time if the future is known.
@@ -122,14 +125,14 @@ def most_reachable(
         begun: when each began, microseconds.
         value: of each.
         moments: times of the lists, ascending, microseconds.
-        capacity: calls per list.
+        calls: number of calls at each.
         lead: latest time of a call before a silence is lost, microseconds.
 
-    >>> most_reachable([10, 10, 11], [0, 0, 0], [3.0, 2.0, 1.0], [4, 5], capacity=1, lead=5)
+    >>> most_reachable([10, 10, 11], [0, 0, 0], [3.0, 2.0, 1.0], [4, 5], calls=[1, 1], lead=5)
     5.0
     """
-    free_before = list(range(len(moments) + 1))  # place -> latest place at or before it with a free call; 0: none
-    left, got = [0] + [capacity] * len(moments), 0.0
+    left, got = [0, *calls], 0.0
+    free_before = [place - (place > 0 and not n) for place, n in enumerate(left)]  # -> latest place with a free call
     for one in sorted(range(len(value)), key=lambda index: -value[index]):
         place = bisect_right(moments, lost_at[one] - lead)
         path = []

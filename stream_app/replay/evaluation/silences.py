@@ -7,7 +7,7 @@ its first day on, that is, if it began after the product's first call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -43,6 +43,10 @@ class Silences:
     def total_worth(self) -> float:
         """Monthly worth of all lost silences that count."""
         return float(self.worth.sum())
+
+    def among(self, counts: Bools) -> Silences:
+        """Return the silences, of which only some count."""
+        return replace(self, lost=self.lost & counts, worth=np.where(counts, self.worth, 0.0))
 
     @property
     def months(self) -> float:

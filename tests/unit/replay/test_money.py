@@ -1,64 +1,64 @@
-"""Orders and refunds of a replay: what counts as taken back, and from which order."""
+"""Money of a replay: the same as that of the states, in columns."""
 
 from __future__ import annotations
 
+import io
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from stream_app.core.events.enumerations import OrderAction
-from stream_app.core.events.schema import Complaint, Event, Order
+from stream_app.core.events.schema import Order, decode
+from stream_app.core.settings import Settings
+from stream_app.core.state.vector import SLOT
+from stream_app.core.units import DAY_US
 from stream_app.replay.money import Money
+from stream_app.replay.runner import Replay
+from stream_app.simulate import ShopSettings, write_log
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def step(action: str, amount: float | None = None, order_id: str | None = "o-1", **fields: Any) -> Order:
-    given: dict[str, Any] = {"event_id": f"{action}-{order_id}-{amount}", "customer_id": "c", "occurred_at": AT}
-    return Order(action=OrderAction(action), amount=amount, order_id=order_id, **(given | fields))
+def step(action: str, amount: float | None = None, customer: str = "c", **fields: Any) -> Order:
+    given: dict[str, Any] = {"event_id": f"{action}-{amount}", "occurred_at": AT, "order_id": "o-1"}
+    return Order(action=OrderAction(action), amount=amount, customer_id=customer, **(given | fields))
 
 
-def refunds_of(*events: Event, paid: tuple[Order, ...] = (step("paid", 100.0),)) -> list[float]:
-    money = Money()
-    for at, order in enumerate(paid):
-        money.add_order(0, at, order)
-    for at, event in enumerate(events, start=10):
-        if money.takes_back(event):
-            money.add_refund(0, at, event)
-    return money.refunds()[2].tolist()
-
-
-@pytest.mark.parametrize(
-    ("events", "wanted"),
-    [
-        ((step("refunded", 30.0),), [-30.0]),
-        ((step("refunded", -30.0),), [-30.0]),
-        ((step("returned", 30.0), step("refunded", 80.0)), [-30.0, -70.0]),
-        ((step("returned"), step("refunded", 100.0)), [-100.0]),
-        ((step("cancelled"), step("cancelled", event_id="2")), [-100.0]),
-        ((step("refunded", 30.0), step("refunded", 30.0)), [-30.0]),
-        ((step("cancelled", 50.0, order_id="never paid"),), []),
-        ((step("refunded", 20.0, order_id=None),), [-20.0]),
-        ((step("refunded", order_id=None),), []),
-        ((step("shipped", 100.0),), []),
-    ],
-    ids=["part", "signed", "at most the order", "whole order", "twice", "repeated", "unpaid", "no id", "nothing", "no"],
-)
-def test_what_is_taken_back(events: tuple[Order, ...], wanted: list[float]) -> None:
-    assert refunds_of(*events) == wanted
-
-
-def test_a_complaint_without_an_amount_takes_nothing_back() -> None:
-    complaint = Complaint(event_id="q", customer_id="c", occurred_at=AT)
-    assert refunds_of(complaint) == []
-
-
-def test_orders_keep_their_order_amount_and_currency() -> None:
-    money = Money()
-    money.add_order(3, 7, step("paid", 5.0, currency="GBP"))
-    money.add_order(4, 8, step("paid", None))
-    customer, at, amount = money.orders()
-    assert (customer.tolist(), at.tolist(), amount.tolist()) == ([3, 4], [7, 8], [5.0, 0.0])
+def test_orders_and_refunds_keep_their_order_amount_and_currency() -> None:
+    money = Money({"c": 3, "d": 4}.__getitem__)
+    money.record(step("paid", 5.0, currency="GBP"), 7, counts=True)
+    money.record(step("paid", None, "d"), 8, counts=True)
+    money.record(step("refunded", 2.0), 9, counts=False)
+    assert [column.tolist() for column in money.orders()] == [[3, 4], [7, 8], [5.0, 0.0]]
+    assert [column.tolist() for column in money.refunds()] == [[3], [9], [-2.0]]
     assert money.currencies == {"GBP": 1}
     assert len(money) == 2
+
+
+def test_a_repeated_event_takes_nothing_back() -> None:
+    money = Money({"c": 0}.__getitem__)
+    money.record(step("paid", 50.0), 7, counts=True)
+    for at in (8, 9):
+        money.record(step("refunded", 20.0), at, counts=False)
+    assert money.refunds()[2].tolist() == [-20.0]
+
+
+@pytest.mark.parametrize("rank_by", ["worth", "risk"])
+def test_the_state_has_the_money_of_the_report_if_calls_are_planned(rank_by: str) -> None:
+    log = io.BytesIO()
+    write_log(ShopSettings(customers=80, days=200), 3, log)
+    events = [event for line in log.getvalue().splitlines() if not isinstance(event := decode(line), tuple)]
+    replay = Replay(Settings(rank_by=rank_by, horizon=30 * DAY_US))
+    outcome = replay.run([events])  # type: ignore[list-item]
+    net = defaultdict[int, float](float)
+    customers, _, amounts, is_order = outcome.money.changes()
+    assert 0.01 < -amounts[~is_order].sum() / amounts[is_order].sum() < 0.5
+    for customer, amount, order in zip(customers.tolist(), amounts.tolist(), is_order.tolist(), strict=True):
+        net[customer] += amount if order or rank_by == "worth" else 0.0
+    names = outcome.columns.decisions().customers
+    states = replay.partitions[0].customers
+    assert len(net) > 50
+    for customer, amount in net.items():
+        assert states[names[customer]].vector[SLOT["money"]] == pytest.approx(amount)

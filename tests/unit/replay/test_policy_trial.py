@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from stream_app.cli import app
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
-from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.policy.policy import Benefit, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
-from stream_app.replay.columns import DecisionColumns
-from stream_app.replay.policy_trial import MONTH_DAYS, Reached, figures_of
-from stream_app.replay.runner import Outcome
+from stream_app.ingest import LogFormat, LogSummary
+from stream_app.replay.evaluation.evaluation import evaluate
+from stream_app.replay.evaluation.worth import MONTH_DAYS
+from stream_app.replay.policy_trial import Reached, Trial, figures_of
+from stream_app.replay.request import Request
+from stream_app.replay.runner import Replay
+from stream_app.replay.session import results_of
 from stream_app.simulate import ShopSettings, write_log
 from tests.harness.shops import T0, order
 
@@ -30,41 +34,58 @@ SHOP = Settings(
 )
 
 
-def test_the_chance_at_which_calls_pay_weighs_their_cost_against_what_is_at_stake() -> None:
-    outcome = outcome_of([("a", 0, 120.0)], [("a", 80, "vip"), ("a", 85, "vip")], last=140)
-    candidates = [replace(one.candidate, lost_probability=0.5, monthly_worth=10.0) for one in outcome.opened]
-    outcome.opened = [replace(one, candidate=two) for one, two in zip(outcome.opened, candidates, strict=True)]
-    costly = SHOP.with_policy(Policy(benefit=Benefit(cost=6.0, months=12.0)))
-    assert figures_of(outcome, costly).break_even == pytest.approx(6.0 / (0.5 * 10.0 * 12.0))
-    assert figures_of(outcome, SHOP).break_even is None
+Call = tuple[str, int, str]  # customer, day, segment
 
 
-def outcome_of(orders: list[tuple[str, int, float]], called: list[tuple[str, int, str]], last: int) -> Outcome:
-    """Orders as (customer, day, amount), calls as (customer, day, segment)."""
-    outcome = Outcome(DecisionColumns(ChurnModel.of(SHOP).names), last_at=T0 + last * DAY_US)
+def trial(orders: list[tuple[str, int, float]], called: list[Call], days: int, policy: Policy | None = None) -> Trial:
+    """A replay with given orders, as (customer, day, amount), and calls."""
+    shop = SHOP.with_policy(policy or Policy())
+    counts: dict[str, Any] = dict.fromkeys(("lines", "events", "rejected", "skipped"), 0)
+    named: dict[str, Any] = {"kinds": {}, "fields": {}, "unknown_words": {}}
+    log = LogSummary(first_at=T0, last_at=T0 + days * DAY_US, in_order=True, **counts, **named)
+    request = Request((), LogFormat("jsonl"), shop, Path())
+    replay = Replay(shop)
     for name, day, amount in orders:
         at = T0 + day * DAY_US
-        outcome.money.add_order(outcome.columns.customer_index(name), at, order(name, at, amount=amount))
+        replay.outcome.money.record(order(name, at, amount=amount), at, counts=True)
     for name, day, segment in called:
         at = T0 + day * DAY_US
-        candidate = AlertCandidate(name, at, 1.0, 0.5, 1.0, 1.0, 1.0, 0, 0)
-        outcome.opened.append(Alert(f"al_{name}{day}", name, at, at + 1, 1, 0.5, candidate, segment=segment))
-    return outcome
+        candidate = AlertCandidate(name, at, 1.0, 0.5, 10.0, 1.0, 1.0, 0, 0, lost_probability=0.5)
+        replay.outcome.opened.append(Alert(f"al_{name}{day}", name, at, at + 1, 1, 0.5, candidate, segment=segment))
+    evaluation = evaluate(results_of(request, log, replay, replay.outcome, 1.0))
+    return Trial(shop, evaluation, replay.outcome.opened, {"cooldown": 3})
+
+
+ORDERS = [("a", 100, 120.0), ("b", 100, 10.0), ("b", 150, 30.0), ("c", 100, 60.0), ("d", 360, 99.0), ("e", 100, 7.0)]
+ORDERS += [("e", 191, 7.0), ("z", 0, 1.0)]
+CALLS = [("z", 20, "loyal"), ("a", 180, "vip"), ("a", 185, "vip"), ("b", 149, "loyal"), ("c", 181, "loyal")]
 
 
 def test_a_lost_customer_is_reached_by_the_first_call_in_time() -> None:
-    orders = [("a", 0, 120.0), ("b", 0, 10.0), ("b", 50, 30.0), ("c", 0, 60.0), ("d", 60, 99.0), ("e", 0, 7.0)]
-    calls = [("a", 80, "vip"), ("a", 85, "vip"), ("b", 49, "loyal"), ("c", 81, "loyal"), ("e", 95, "loyal")]
-    figures = figures_of(outcome_of([*orders, ("e", 90, 7.0)], calls, last=140), SHOP)
-    worth = {"a": 120 / (90 + 30), "b": 40 / (140 + 30), "c": 60 / (90 + 30), "e": 7 / (90 + 30)}
-    assert figures.lost == 4  # not d, whose silence is too short
-    assert figures.lost_money == pytest.approx(sum(worth.values()) * MONTH_DAYS)
+    (figures,) = figures_of([trial(ORDERS, CALLS, 400)])
+    # money ÷ (time from the first to the last order + horizon)
+    worth = {"a": 120 / 30, "b": 40 / (50 + 30), "c": 60 / 30, "e": 14 / (91 + 30)}
+    highest = np.quantile([*worth.values(), 7 / 30], 0.99)  # e is lost twice
+    assert figures.lost == 5  # not d, whose silence is too short, and not z, who was lost during the warm-up
+    assert figures.lost_money == pytest.approx((sum(worth.values()) - 4 + highest + 7 / 30) * MONTH_DAYS)
     assert (figures.total.calls, figures.total.people, figures.repeats) == (5, 1, 1)  # the call to c comes a day late
-    assert figures.total.money == pytest.approx(worth["a"] * MONTH_DAYS)
-    assert figures.segments == {
-        "vip": Reached(2, 1, figures.total.money),
-        "loyal": Reached(3, 0, 0.0),
-    }
+    assert figures.total.money == pytest.approx(highest * MONTH_DAYS)
+    assert figures.segments == {"vip": Reached(2, 1, figures.total.money), "loyal": Reached(3, 0, 0.0)}
+    assert figures.suppressed == {"cooldown": 3}
+
+
+def test_the_same_lost_customers_count_for_all_policies() -> None:
+    early, late = figures_of([trial(ORDERS, CALLS, 400), trial(ORDERS, CALLS[3:], 400)])
+    assert early.lost == late.lost == 5
+    assert late.total.people == 0
+    assert figures_of([trial(ORDERS, [("d", 370, "")], 400)])[0].lost == 0  # nobody could be called in time
+
+
+def test_the_chance_at_which_calls_pay_weighs_their_cost_against_what_is_at_stake() -> None:
+    costly = Policy(benefit=Benefit(cost=6.0, months=12.0))
+    paid, free = figures_of([trial(ORDERS, CALLS, 400, costly), trial(ORDERS, CALLS, 400)])
+    assert paid.break_even == pytest.approx(6.0 / (0.5 * 10.0 * 12.0))
+    assert free.break_even is None
 
 
 def test_the_command_compares_policies_on_a_log(tmp_path: Path) -> None:
@@ -82,6 +103,17 @@ def test_the_command_compares_policies_on_a_log(tmp_path: Path) -> None:
     assert one["segments"]["one_time"]["calls"] > 0
     assert "one_time" not in other["segments"]
     assert other["suppressed"]["cooldown"] > 0
-    shown = CliRunner().invoke(app, words, env={"COLUMNS": "150"}).stdout
-    assert f"{one['total']['people'] - other['total']['people']:+,}".replace("+", "-") in shown
-    assert "not called: cooldown" in shown
+    assert one["since"] < one["until"]
+    page = tmp_path / "new" / "page.html"
+    shown = CliRunner().invoke(app, [*words, "--out", str(page)], env={"COLUMNS": "150"}).stdout
+    assert f"{one['total']['people'] - other['total']['people']:,}" in shown
+    assert "Their last case ended recently" in shown
+    assert "one_time" in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_replays(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("cases: {cooldown: 0}\n", encoding="utf-8")
+    words = ["policy", "try", f"{tmp_path}/a.yaml", "--log", "nowhere.jsonl", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "--out" in result.output

@@ -1,4 +1,4 @@
-"""MessagePack encoding of a customer's open alert, urgent cases, our contacts, consent, and draw for a holdout."""
+"""MessagePack encoding of a customer's alert, urgent cases, consent, our contacts, draw for a holdout, and amounts."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.sla import COMPLAINT, LOW_REVIEW, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
 from stream_app.core.policy.policy import MAX_PER_WEEK
+from stream_app.core.state.order_amounts import KEY_BYTES, REMEMBERED, OrderAmounts
 from stream_app.core.state.vector import CASES
 from stream_app.core.uplift.holdout import FirstDraw
 
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
 _ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
-_HISTORY_BYTES: Final = 3 + 9 * (2 + MAX_PER_WEEK)  # times of 9 bytes
+_HISTORY_BYTES: Final = 3 + 9 * (2 + 2 * MAX_PER_WEEK)  # times of 9 bytes
 _DRAW_BYTES: Final = 26
-MAX_BYTES: Final = (
-    _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES + _DRAW_BYTES
-)  # each complaint has two targets
+_AMOUNTS_BYTES: Final = 1 + REMEMBERED * (1 + KEY_BYTES + 9)
+# Each complaint has two targets.
+MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES + _DRAW_BYTES + _AMOUNTS_BYTES
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
@@ -90,19 +91,29 @@ class _StoredWithDraw(_StoredWithHistory, array_like=True, gc=False):
     draw: FirstDraw | None = None
 
 
+class _StoredWithAmounts(_StoredWithDraw, array_like=True, gc=False):
+    """Stored form for a customer with amounts of orders. Others are stored without this field."""
+
+    amounts: dict[int, float] = {}
+
+
 def encode_alerts(customer: Customer) -> bytes:
-    """Return a customer's encoded alert, urgent cases, consent, history and draw, or b"" if there are none."""
+    """Return what is encoded of a customer, or b"" if there is nothing."""
     consent, history, draw = customer.consent, customer.history, customer.draw
-    if customer.alert is None and not customer.cases and not consent and history is None and draw is None:
+    amounts = customer.amounts.left if customer.amounts is not None else {}
+    if not (customer.alert or customer.cases or consent or history or draw or amounts):
         return b""
     cases = [_stored_case(customer.name, key, one) for key, one in customer.cases.items()]
-    stored = _stored(customer.alert, cases)
-    if draw is not None:
-        stored = _StoredWithDraw(**msgspec.structs.asdict(stored), consent=consent, history=history, draw=draw)
+    stored = _stored(customer.alert, cases, 0 if amounts else 0.0)
+    fields = {**msgspec.structs.asdict(stored), "consent": consent}
+    if amounts:
+        stored = _StoredWithAmounts(**fields, history=history, draw=draw, amounts=amounts)
+    elif draw is not None:
+        stored = _StoredWithDraw(**fields, history=history, draw=draw)
     elif history is not None:
-        stored = _StoredWithHistory(**msgspec.structs.asdict(stored), consent=consent, history=history)
+        stored = _StoredWithHistory(**fields, history=history)
     elif consent:
-        stored = _StoredConsent(**msgspec.structs.asdict(stored), consent=consent)
+        stored = _StoredConsent(**fields)
     return msgspec.msgpack.encode(stored)
 
 
@@ -114,9 +125,10 @@ def _stored_case(name: str, key: CaseKey, one: UrgentCase) -> _MovedCase:
     return cast("_MovedCase", _StoredCase(*stored))
 
 
-def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
+def _stored(alert: Alert | None, cases: list[_MovedCase], zero: float) -> _StoredAlert:
+    """Return the stored form. As zero, an integer takes 1 byte instead of 9; earlier forms are written as they were."""
     if alert is None:
-        return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
+        return _StoredAlert("", 0, 0, 0, zero, 0, zero, zero, zero, zero, zero, 0, 0, cases=cases)
     one, key = alert.candidate, alert_id(alert.customer, alert.opened_at)
     stored = _StoredAlert(
         alert_id="" if alert.alert_id == key else alert.alert_id,
@@ -144,10 +156,11 @@ def _stored(alert: Alert | None, cases: list[_MovedCase]) -> _StoredAlert:
 
 def decode_alerts(customer: Customer, packed: bytes) -> None:
     """Set what `encode_alerts` encodes. Raise msgspec.MsgspecError or IndexError if malformed."""
-    one, name = msgspec.msgpack.decode(packed, type=_StoredWithDraw), customer.name
+    one, name = msgspec.msgpack.decode(packed, type=_StoredWithAmounts), customer.name
     customer.cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
     customer.alert = _alert(name, one) if one.rank else None
     customer.consent, customer.history, customer.draw = one.consent, one.history, one.draw
+    customer.amounts = OrderAmounts(one.amounts) if one.amounts else None
 
 
 def _case(name: str, one: _MovedCase) -> UrgentCase:

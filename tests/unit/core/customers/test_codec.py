@@ -33,6 +33,7 @@ from stream_app.core.policy.policy import MAX_PER_WEEK
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTERS, MOST
+from stream_app.core.state.order_amounts import REMEMBERED, OrderAmounts
 from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_vector
 from stream_app.core.units import HOUR_US
 from stream_app.core.uplift.holdout import MAX_COPIES, FirstDraw, Holdout
@@ -322,6 +323,20 @@ def test_a_history_comes_back_with_an_alert_and_without() -> None:
     assert (back.history, back.alert) == (customer.history, customer.alert)
 
 
+def test_the_amounts_of_orders_come_back_with_an_alert_and_without() -> None:
+    customer = Customer("c", 0, amounts=OrderAmounts({2**32 - 1: 1 / 3, 7: 0.0}))
+    assert len(encode_alerts(customer)) <= 50
+    for alert in (None, an_episode(8.5)):
+        customer.alert = alert
+        back = stored_and_back(customer)
+        assert back.amounts is not None
+        assert (list(back.amounts.left.items()), back.alert) == ([(2**32 - 1, 1 / 3), (7, 0.0)], alert)
+
+
+def test_no_amounts_are_stored_as_nothing() -> None:
+    assert encode_alerts(Customer("c", 0, amounts=OrderAmounts())) == b""
+
+
 @pytest.mark.parametrize(
     "scores", [(math.nan,) * 3, (math.nan, 0.5, 0.25), (0.125, 0.5, math.nan), (math.nan, math.nan, 0.75)], ids=str
 )
@@ -396,6 +411,7 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
         moved = breach_id("c", (place, COMPLAINT))  # a case that went on when its complaint was opened again
         customer.cases[2**60 + place, COMPLAINT] = UrgentCase(moved, 2**60, **worked, resolved=True)
     customer.history = ContactHistory(2**60, 2**60, (2**60,) * MAX_PER_WEEK)
+    customer.amounts = OrderAmounts({2**32 - 1 - place: 1 / 3 for place in range(REMEMBERED)})
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)
 

@@ -110,7 +110,7 @@ def test_the_other_steps_of_an_order_or_complaint_give_nothing_back() -> None:
     others: list[Event] = [
         msgspec.structs.replace(REFUND, event_id=action.value, action=action)
         for action in OrderAction
-        if action not in (OrderAction.REFUNDED, OrderAction.PAID)
+        if action not in (OrderAction.REFUNDED, OrderAction.RETURNED, OrderAction.CANCELLED, OrderAction.PAID)
     ]
     others += [
         msgspec.structs.replace(CANCELLATION, event_id=form.value, form=form)

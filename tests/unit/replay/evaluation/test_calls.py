@@ -17,15 +17,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from stream_app.core.alerts.call_plan import planned
+from stream_app.core.arrays import Ints
 from stream_app.core.units import DAY_US, HOUR_US
-from stream_app.replay.evaluation.call_days import CallDays, Calls, simulate
+from stream_app.core.uplift.holdout import draw
+from stream_app.replay.evaluation.call_days import CallDays, Calls, Ranking, simulate
 from stream_app.replay.evaluation.call_figures import alert_calls, call_figures, ladder
 from stream_app.replay.evaluation.distribution import lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
 from stream_app.replay.evaluation.ledger import Ledger
 from stream_app.replay.evaluation.orders import Orders
-from stream_app.replay.evaluation.rankings import RULES, list_times, plan, product_of, rules_of
+from stream_app.replay.evaluation.rankings import RULES, list_times, product_of, rules_of
 from stream_app.replay.evaluation.reach import interval, most_reachable, reached_by, resampled
 from stream_app.replay.evaluation.silences import Silences, find_silences
 from stream_app.replay.evaluation.worth import newest_decisions
@@ -52,11 +53,17 @@ def planning(given: Results, **settings: object) -> Results:
     return replace(given, decisions=replace(d, lost_probability=d.probability**2), settings=chosen)
 
 
+def simulated(
+    evaluation: Evaluation, moments: Ints, rankings: dict[str, Ranking], *capacities: int
+) -> dict[str, dict[int, Calls]]:
+    return simulate(CallDays(evaluation, moments), rankings, {n: np.full(len(moments), n) for n in capacities})
+
+
 def with_alerts(given: Results, capacity: int) -> Results:
     """Return the replay with the alerts that its own ranking opens at 09:00 UTC of working days."""
     evaluation = evaluate(replace(given, settings=given.settings | {"capacity": capacity}))
     moments = list_times(evaluation, START + 40 * DAY_US, given.log.last_at)
-    calls = simulate(CallDays(evaluation, moments), {"own": product_of(evaluation)}, [capacity])["own"][capacity]
+    calls = simulated(evaluation, moments, {"own": product_of(evaluation)}, capacity)["own"][capacity]
     alerts = [
         AlertRecord(f"{at}-{i}", "opened", given.decisions.customers[who], at, i + 1, 0.9, "")
         for i, (who, at) in enumerate(zip(calls.customer.tolist(), calls.at.tolist(), strict=True))
@@ -226,7 +233,7 @@ def test_nobody_is_called_twice_in_a_silence_and_never_more_than_the_capacity(ev
     moments = list_times(evaluation, START + 40 * DAY_US, evaluation.end_at)
     rankings = {**rules_of(evaluation), "product": product_of(evaluation)}
     orders = Orders.of(evaluation.results)
-    for runs in simulate(CallDays(evaluation, moments), rankings, [1, 3]).values():
+    for runs in simulated(evaluation, moments, rankings, 1, 3).values():
         for capacity, calls in runs.items():
             assert np.unique(calls.at, return_counts=True)[1].max() <= capacity
             before = orders.last_before(calls.customer, calls.at - 1)
@@ -237,14 +244,14 @@ def test_nobody_is_called_twice_in_a_silence_and_never_more_than_the_capacity(ev
 def test_rules_call_only_those_who_can_be_called_in_time(evaluation: Evaluation) -> None:
     moments = list_times(evaluation, START + 40 * DAY_US, evaluation.end_at)
     orders = Orders.of(evaluation.results)
-    for runs in simulate(CallDays(evaluation, moments), rules_of(evaluation), [2]).values():
+    for runs in simulated(evaluation, moments, rules_of(evaluation), 2).values():
         silent = (runs[2].at - orders.at[orders.last_before(runs[2].customer, runs[2].at - 1)]) / DAY_US
         assert silent.max() <= 180 - 45
 
 
 def test_the_plan_leaves_customers_alone_within_their_usual_gap(evaluation: Evaluation) -> None:
     moments = list_times(evaluation, START + 40 * DAY_US, evaluation.end_at)
-    calls = simulate(CallDays(evaluation, moments), {"product": product_of(evaluation)}, [20])["product"][20]
+    calls = simulated(evaluation, moments, {"product": product_of(evaluation)}, 20)["product"][20]
     d, orders = evaluation.results.decisions, evaluation.orders
     silent = (calls.at - orders.at[orders.last_before(calls.customer, calls.at - 1)]) / DAY_US
     newest = [
@@ -273,15 +280,6 @@ def test_the_calls_of_the_alerts_leave_out_what_is_no_alert(evaluation: Evaluati
     assert len(alert_calls(evaluation).at) == len(evaluation.results.alerts)
 
 
-def test_the_plan_over_arrays_is_that_of_the_core() -> None:
-    rng = np.random.default_rng(3)
-    for _ in range(200):
-        n = int(rng.integers(1, 40))
-        calls, weight, names = rng.integers(1, 8, n), rng.integers(1, 12, n) / 4, rng.permutation(n)
-        wanted = planned(calls.tolist(), weight.tolist(), [f"{name:02d}" for name in names])
-        assert plan(calls, weight, names).tolist() == wanted
-
-
 def test_nobody_can_reach_more_than_the_one_who_knows_the_future() -> None:
     rng = np.random.default_rng(4)
     moments = [2, 4, 6]
@@ -293,13 +291,53 @@ def test_nobody_can_reach_more_than_the_one_who_knows_the_future() -> None:
                 due = sorted(sum(m <= lost_at[i] - 1 for m in moments) for i in some)
                 if all(place + 1 <= calls for place, calls in enumerate(due)):
                     best = max(best, sum(value[i] for i in some))
-        assert most_reachable(lost_at, [0] * 5, value, moments, 1, 1) == best
+        assert most_reachable(lost_at, [0] * 5, value, moments, [1] * 3, 1) == best
+
+
+def with_settings(evaluation: Evaluation, **settings: object) -> Evaluation:
+    return evaluate(replace(evaluation.results, settings=evaluation.results.settings | settings))
+
+
+def own_step(evaluation: Evaluation) -> Any:
+    figures: Any = call_figures(evaluation)
+    return next(row for row in figures["ladder"] if row["from_alerts"])
+
+
+def test_rules_do_not_use_the_reserve_for_complaints(evaluation: Evaluation) -> None:
+    half, whole = with_settings(evaluation, capacity=2, reserve=1), with_settings(evaluation, capacity=1)
+    assert own_step(half)["rules"] == own_step(whole)["rules"]
+    assert own_step(half)["oracle"] == own_step(whole)["oracle"]
+
+
+def test_rules_make_as_many_calls_as_a_policy_with_costs_left(evaluation: Evaluation) -> None:
+    few = replace(evaluation.results, alerts=evaluation.results.alerts[::3])
+    given = evaluate(replace(few, settings=few.settings | {"limited_calls": True}))
+    figures: Any = call_figures(given)
+    (step,) = figures["ladder"]  # other capacities are not simulated
+    product, rules = step["product"], step["rules"]
+    assert product["calls"] < own_step(evaluation)["product"]["calls"] / 2
+    assert max(one["calls"] for one in rules.values()) == product["calls"]
+
+
+def test_customers_who_are_held_out_count_neither_for_alerts_nor_for_rules(evaluation: Evaluation) -> None:
+    given = with_settings(evaluation, holdout={"share": 0.4, "experiment": "calls"})
+    names = np.array(evaluation.results.decisions.customers)
+    assert 0.3 < given.held_out.mean() < 0.5
+    assert given.held_out.tolist() == [draw(name, "calls") < 0.4 for name in names]
+    assert not given.held_out[alert_calls(given).customer].any()
+    moments = list_times(given, START + 40 * DAY_US, given.end_at)
+    for runs in simulated(given, moments, rules_of(given), 3).values():
+        assert not given.held_out[runs[3].customer].any()
+    everybody, some = own_step(evaluation), own_step(given)
+    assert some["product"]["of"] < everybody["product"]["of"]
+    figures: Any = call_figures(given)
+    assert figures["lost"]["silences"] == everybody["product"]["of"]  # the shop loses them all the same
 
 
 def test_more_calls_reach_more_and_the_oracle_most(evaluation: Evaluation) -> None:
     figures: Any = call_figures(evaluation)
     rows = figures["ladder"]
-    assert [row["capacity"] for row in rows] == ladder(2, len(newest_decisions(evaluation)))
+    assert [row["capacity"] for row in rows] == ladder(evaluation.protocol, len(newest_decisions(evaluation)))
     for name in RULES:
         reached = [row["rules"][name]["reached"] for row in rows]
         assert reached == sorted(reached)
