@@ -5,9 +5,8 @@ set of customers with the largest total weight who can all be called in time (un
 Management Science 1968; Edmonds, Mathematical Programming 1971). They are called in order of their deadlines. A new
 plan is made every working day.
 
-The weight is P(lost)² × worth. The expected benefit of a call is at most P(lost) × worth. The other factor prefers
-customers who are likely to be lost in any case: calls to the others can wait, since many of them return before their
-deadline and then need no call. docs/adr/0022-call-planning.md compares the weights on recorded logs.
+The weight is P(lost) × worth: what a call can bring at most, on average. The worth is that of the time in which the
+customer ordered (`active_worth`). docs/adr/0022-call-planning.md compares the weights on recorded logs.
 
 If customers are held out (`core/uplift/holdout.py`), the plan is made without them. A customer who is held out stands
 for a call that is not made if the plan with them alone added would call them. They change nothing for the others, and
@@ -29,11 +28,24 @@ import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.settings import Settings
+from stream_app.core.units import MONTH_DAYS
 
 
-def call_weight(lost_probability: Floats, worth: Floats) -> Floats:
-    """Return the weight of a call to each customer."""
-    return lost_probability**2 * worth
+def active_worth(money: Floats, span_days: Floats, horizon_days: float) -> Floats:
+    """Return what each customer spent per month, from the first order until a horizon after the last one.
+
+    The silence since then does not count. P(lost) already weighs it, and a customer who could be called until next week
+    would otherwise seem to be worth less than one who could be called for months.
+
+    Args:
+        money: spent so far, net of returns.
+        span_days: days from the first to the last order.
+        horizon_days: churn horizon.
+
+    >>> active_worth(np.array([60.0, 60.0]), np.array([0.0, 60.0]), 60.0).tolist()
+    [30.44, 15.22]
+    """
+    return np.maximum(money, 0.0) / (span_days + horizon_days) * MONTH_DAYS
 
 
 def days_until(settings: Settings, at: int, deadlines: Ints) -> Ints:

@@ -16,7 +16,7 @@ from stream_app.core.state.vector import CASES
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
 _ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
-_HISTORY_BYTES: Final = 3 + 9 * (2 + MAX_PER_WEEK)  # times of 9 bytes
+_HISTORY_BYTES: Final = 3 + 9 * (3 + MAX_PER_WEEK)  # times of 9 bytes
 MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES + _HISTORY_BYTES  # each complaint has two targets
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.alerts.call_plan import (
-    call_weight,
+    active_worth,
     days_until,
     places_if_added,
     planned,
@@ -141,7 +141,5 @@ def test_nobody_needs_no_slots() -> None:
     assert planned([], [], []) == []
 
 
-def test_a_customer_who_is_surely_lost_weighs_more_than_their_share() -> None:
-    sure, unsure = call_weight(np.array([0.8, 0.4]), np.array([1.0, 2.0])).tolist()
-    assert sure == pytest.approx(0.64)
-    assert unsure == pytest.approx(0.32)  # although the expected benefit of both calls is 0.8
+def test_what_was_taken_back_does_not_make_a_worth_negative() -> None:
+    assert active_worth(np.array([-5.0, 0.0]), np.array([0.0, 90.0]), 60.0).tolist() == [0.0, 0.0]
