@@ -2,8 +2,8 @@
 
 Each customer is a job that takes one call and has a deadline: `act_before` before they would be lost. The plan is the
 set of customers with the largest total weight who can all be called in time (unit jobs with deadlines: Moore,
-Management Science 1968; Edmonds, Mathematical Programming 1971). They are called in order of their deadlines. A new
-plan is made every working day.
+Management Science 1968; Edmonds, Mathematical Programming 1971). A new plan is made every working day, and
+`call_order.py` chooses the calls of the day.
 
 The weight is P(lost) × worth: what a call can bring at most, on average. The worth is that of the time in which the
 customer ordered (`active_worth`). docs/adr/0022-call-planning.md compares the weights on recorded logs.
@@ -23,6 +23,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def days_until(settings: Settings, at: int, deadlines: Ints) -> Ints:
 
 
 def planned(calls: Sequence[int], weights: Sequence[float], names: Sequence[str]) -> list[int]:
-    """Return the customers to be called, in the order of their calls.
+    """Return the customers to be called, in the order of their deadlines.
 
     Args:
         calls: number of calls that can be made until each customer's deadline.
@@ -88,36 +89,51 @@ def planned(calls: Sequence[int], weights: Sequence[float], names: Sequence[str]
 Job = tuple[int, float, str]  # calls that can be made until the deadline, weight, customer
 
 
-def places_if_added(plan: Sequence[Job], others: Iterable[Job]) -> list[int | None]:
-    """Return where each of some customers would be in a plan that they alone join, or None if they would not.
+class Addition(NamedTuple):
+    """A customer who would join a plan.
+
+    Attributes:
+        place: in the plan that they join.
+        calls: number of calls that can be made until their deadline.
+        displaced: place in the plan of the customer who would leave it for them, if there is one.
+    """
+
+    place: int
+    calls: int
+    displaced: int | None
+
+
+def if_added(plan: Sequence[Job], others: Iterable[Job]) -> list[Addition | None]:
+    """Return how each of some customers would join a plan alone, or None if they would not.
 
     Args:
         plan: the planned customers, in order.
         others: customers who were left out of the planning.
 
-    >>> places_if_added([(1, 9.0, "bob"), (3, 1.0, "cy")], [(1, 8.0, "dan"), (1, 10.0, "eve"), (2, 0.5, "flo")])
-    [None, 0, 1]
+    >>> if_added([(1, 9.0, "bob"), (3, 1.0, "cy")], [(1, 8.0, "dan"), (1, 10.0, "eve"), (2, 0.5, "flo")])
+    [None, Addition(place=0, calls=1, displaced=0), Addition(place=1, calls=2, displaced=None)]
     """
     order = [(calls, -weight, name) for calls, weight, name in plan]
     # Until some deadlines, all calls are taken: whoever joins before one takes the place of the least until then.
     full = [at for at, (calls, *_) in enumerate(plan) if calls == at + 1]
     full_calls = [plan[at][0] for at in full]
     least = list(accumulate(((weight, name, at) for at, (_, weight, name) in enumerate(plan)), min))
-    places: list[int | None] = []
+    additions: list[Addition | None] = []
     for calls, weight, name in others:
         place, nearest = bisect_left(order, (calls, -weight, name)), bisect_left(full_calls, calls)
         if nearest == len(full):
-            places.append(place if calls else None)
+            additions.append(Addition(place, calls, None) if calls else None)
             continue
         *displaced, at = least[full[nearest]]
-        places.append(place - (at < place) if calls and [weight, name] > displaced else None)
-    return places
+        joins = calls and [weight, name] > displaced
+        additions.append(Addition(place - (at < place), calls, at) if joins else None)
+    return additions
 
 
 def planned_with_holdout(
     calls: Sequence[int], weights: Sequence[float], names: Sequence[str], held_out: Sequence[bool]
-) -> tuple[list[int], dict[int, int]]:
-    """Return the customers to be called as `planned` does, and the places of those held out who would be called.
+) -> tuple[list[int], dict[int, Addition]]:
+    """Return the customers to be called as `planned` does, and those held out who would join the plan.
 
     Args:
         calls: as for `planned`.
@@ -126,12 +142,12 @@ def planned_with_holdout(
         held_out: who is held out.
 
     Returns:
-        Indices in order, and the place of each held-out customer's index.
+        Indices in order, and how the held-out customers with these indices would join.
     """
     called = [index for index, left in enumerate(held_out) if not left]
     others = [index for index, left in enumerate(held_out) if left]
     jobs = list(zip(calls, weights, names, strict=True))
     places = planned([calls[one] for one in called], [weights[one] for one in called], [names[one] for one in called])
     plan = [called[place] for place in places]
-    found = places_if_added([jobs[index] for index in plan], [jobs[index] for index in others])
-    return plan, {index: place for index, place in zip(others, found, strict=True) if place is not None}
+    found = if_added([jobs[index] for index in plan], [jobs[index] for index in others])
+    return plan, {index: one for index, one in zip(others, found, strict=True) if one is not None}

@@ -18,7 +18,7 @@ from math import floor
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import days_until, planned, planned_with_holdout
+from stream_app.core.alerts.call_plan import Addition, days_until, planned, planned_with_holdout
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.policy.policy import Quota
 from stream_app.core.settings import Settings
@@ -82,8 +82,8 @@ class Jobs:
     held_out: Sequence[bool]
 
 
-def plan_calls(settings: Settings, at: int, jobs: Jobs) -> tuple[list[int], dict[int, int]]:
-    """Return the rows of the customers to be called in order, and the places of those held out who would be called.
+def plan_calls(settings: Settings, at: int, jobs: Jobs) -> tuple[list[int], dict[int, Addition]]:
+    """Return the rows of the customers to be called in order, and those held out who would join them.
 
     Args:
         settings: of the shop.

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.alerts.call_order import call_priority, first_calls
 from stream_app.core.alerts.call_plan import active_worth
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats, Ints
@@ -88,11 +89,13 @@ class PlannedCalls:
         act_by = day.at + np.round(day.left_days[free] * DAY_US).astype(np.int64)
         days = np.searchsorted(self.moments, act_by, side="right") - np.searchsorted(self.moments, day.at)
         planned = plan(capacity * days, scores[free], self.name_order[day.customer[free]])
-        return free[planned[:capacity]]
+        rows = free[planned]
+        priorities = call_priority(scores[rows], self.evaluation.results.decisions.probability[day.decision[rows]])
+        return rows[first_calls(capacity * days[planned], priorities, capacity)]
 
 
 def plan(calls: Ints, weight: Floats, name_order: Ints) -> Ints:
-    """Return the rows that are planned to be called, in the order of their calls: `planned` of the core, over arrays.
+    """Return the rows that are planned to be called, by deadline: `planned` of the core, over arrays.
 
     Args:
         calls: number of calls that can be made until each deadline, at least 1.
