@@ -13,6 +13,7 @@ HOUR_US: Final = 60 * MINUTE_US
 DAY_US: Final = 24 * HOUR_US
 HOUR_SECONDS: Final = 3_600.0
 DAY_SECONDS: Final = 86_400.0
+MONTH_DAYS: Final = 30.44  # mean length of a month
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER: Final = -(1 << 62)  # instant of something that has not happened; before all other instants

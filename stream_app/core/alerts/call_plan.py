@@ -2,12 +2,11 @@
 
 Each customer is a job that takes one call and has a deadline: `act_before` before they would be lost. The plan is the
 set of customers with the largest total weight who can all be called in time (unit jobs with deadlines: Moore,
-Management Science 1968; Edmonds, Mathematical Programming 1971). They are called in order of their deadlines. A new
-plan is made every working day.
+Management Science 1968; Edmonds, Mathematical Programming 1971). A new plan is made every working day, and
+`call_order.py` chooses the calls of the day.
 
-The weight is P(lost)² × worth. The expected benefit of a call is at most P(lost) × worth. The other factor prefers
-customers who are likely to be lost in any case: calls to the others can wait, since many of them return before their
-deadline and then need no call. docs/adr/0022-call-planning.md compares the weights on recorded logs.
+The weight is P(lost) × worth: what a call can bring at most, on average. The worth is that of the time in which the
+customer ordered (`active_worth`). docs/adr/0022-call-planning.md compares the weights on recorded logs.
 
 If customers are held out (`core/uplift/holdout.py`), the plan is made without them. A customer who is held out stands
 for a call that is not made if the plan with them alone added would call them. They change nothing for the others, and
@@ -23,16 +22,30 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.settings import Settings
+from stream_app.core.units import MONTH_DAYS
 
 
-def call_weight(lost_probability: Floats, worth: Floats) -> Floats:
-    """Return the weight of a call to each customer."""
-    return lost_probability**2 * worth
+def active_worth(money: Floats, span_days: Floats, horizon_days: float) -> Floats:
+    """Return what each customer spent per month, from the first order until a horizon after the last one.
+
+    The silence since then does not count. P(lost) already weighs it, and a customer who could be called until next week
+    would otherwise seem to be worth less than one who could be called for months.
+
+    Args:
+        money: spent so far, net of returns.
+        span_days: days from the first to the last order.
+        horizon_days: churn horizon.
+
+    >>> active_worth(np.array([60.0, 60.0]), np.array([0.0, 60.0]), 60.0).tolist()
+    [30.44, 15.22]
+    """
+    return np.maximum(money, 0.0) / (span_days + horizon_days) * MONTH_DAYS
 
 
 def days_until(settings: Settings, at: int, deadlines: Ints) -> Ints:
@@ -51,7 +64,7 @@ def days_until(settings: Settings, at: int, deadlines: Ints) -> Ints:
 
 
 def planned(calls: Sequence[int], weights: Sequence[float], names: Sequence[str]) -> list[int]:
-    """Return the customers to be called, in the order of their calls.
+    """Return the customers to be called, in the order of their deadlines.
 
     Args:
         calls: number of calls that can be made until each customer's deadline.
@@ -99,36 +112,51 @@ def name_order(names: Sequence[str]) -> Ints:
 Job = tuple[int, float, str]  # calls that can be made until the deadline, weight, customer
 
 
-def places_if_added(plan: Sequence[Job], others: Iterable[Job]) -> list[int | None]:
-    """Return where each of some customers would be in a plan that they alone join, or None if they would not.
+class Addition(NamedTuple):
+    """A customer who would join a plan.
+
+    Attributes:
+        place: in the plan that they join.
+        calls: number of calls that can be made until their deadline.
+        displaced: place in the plan of the customer who would leave it for them, if there is one.
+    """
+
+    place: int
+    calls: int
+    displaced: int | None
+
+
+def if_added(plan: Sequence[Job], others: Iterable[Job]) -> list[Addition | None]:
+    """Return how each of some customers would join a plan alone, or None if they would not.
 
     Args:
         plan: the planned customers, in order.
         others: customers who were left out of the planning.
 
-    >>> places_if_added([(1, 9.0, "bob"), (3, 1.0, "cy")], [(1, 8.0, "dan"), (1, 10.0, "eve"), (2, 0.5, "flo")])
-    [None, 0, 1]
+    >>> if_added([(1, 9.0, "bob"), (3, 1.0, "cy")], [(1, 8.0, "dan"), (1, 10.0, "eve"), (2, 0.5, "flo")])
+    [None, Addition(place=0, calls=1, displaced=0), Addition(place=1, calls=2, displaced=None)]
     """
     order = [(calls, -weight, name) for calls, weight, name in plan]
     # Until some deadlines, all calls are taken: whoever joins before one takes the place of the least until then.
     full = [at for at, (calls, *_) in enumerate(plan) if calls == at + 1]
     full_calls = [plan[at][0] for at in full]
     least = list(accumulate(((weight, name, at) for at, (_, weight, name) in enumerate(plan)), min))
-    places: list[int | None] = []
+    additions: list[Addition | None] = []
     for calls, weight, name in others:
         place, nearest = bisect_left(order, (calls, -weight, name)), bisect_left(full_calls, calls)
         if nearest == len(full):
-            places.append(place if calls else None)
+            additions.append(Addition(place, calls, None) if calls else None)
             continue
         *displaced, at = least[full[nearest]]
-        places.append(place - (at < place) if calls and [weight, name] > displaced else None)
-    return places
+        joins = calls and [weight, name] > displaced
+        additions.append(Addition(place - (at < place), calls, at) if joins else None)
+    return additions
 
 
 def planned_with_holdout(
     calls: Sequence[int], weights: Sequence[float], names: Sequence[str], held_out: Sequence[bool]
-) -> tuple[list[int], dict[int, int]]:
-    """Return the customers to be called as `planned` does, and the places of those held out who would be called.
+) -> tuple[list[int], dict[int, Addition]]:
+    """Return the customers to be called as `planned` does, and those held out who would join the plan.
 
     Args:
         calls: as for `planned`.
@@ -137,12 +165,12 @@ def planned_with_holdout(
         held_out: who is held out.
 
     Returns:
-        Indices in order, and the place of each held-out customer's index.
+        Indices in order, and how the held-out customers with these indices would join.
     """
     called = [index for index, left in enumerate(held_out) if not left]
     others = [index for index, left in enumerate(held_out) if left]
     jobs = list(zip(calls, weights, names, strict=True))
     places = planned([calls[one] for one in called], [weights[one] for one in called], [names[one] for one in called])
     plan = [called[place] for place in places]
-    found = places_if_added([jobs[index] for index in plan], [jobs[index] for index in others])
-    return plan, {index: place for index, place in zip(others, found, strict=True) if place is not None}
+    found = if_added([jobs[index] for index in plan], [jobs[index] for index in others])
+    return plan, {index: one for index, one in zip(others, found, strict=True) if one is not None}

@@ -29,12 +29,14 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         opted_out_at: time when the customer last unsubscribed, microseconds; 0: never.
         contacts: times of the contacts in the week up to the latest one, at most MAX_PER_WEEK, rising, microseconds.
         messages: times of the messages of the shop's own tools, kept likewise, if the policy counts them.
+        called_at: time of the last planned call, microseconds; 0: never. Urgent alerts are contacts, but no calls.
     """
 
     ended_at: int = 0
     opted_out_at: int = 0
     contacts: tuple[int, ...] = ()
     messages: tuple[int, ...] = ()
+    called_at: int = 0
 
     def after_contact(self, at: int) -> ContactHistory:
         """Return the history with a contact added.
@@ -48,6 +50,10 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return the history with a message of the shop's own tools added."""
         return msgspec.structs.replace(self, messages=_last_week([*self.messages, at]))
 
+    def after_call(self, at: int) -> ContactHistory:
+        """Return the history with a planned call added, which is a contact too."""
+        return msgspec.structs.replace(self.after_contact(at), called_at=max(self.called_at, at))
+
     def after_case(self, at: int) -> ContactHistory:
         """Return the history with the end of a case added."""
         return msgspec.structs.replace(self, ended_at=max(self.ended_at, at))
@@ -56,9 +62,9 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return the history with an opt-out added."""
         return msgspec.structs.replace(self, opted_out_at=max(self.opted_out_at, at))
 
-    def has_contact_since(self, at: int) -> bool:
-        """Return whether the customer was contacted after a time."""
-        return bool(self.contacts) and self.contacts[-1] > at
+    def has_call_since(self, at: int) -> bool:
+        """Return whether the customer had a planned call after a time."""
+        return self.called_at > at
 
     def obstacle(self, at: int, settings: Settings, opted_in_at: int = 0) -> str:
         """Return the rule that forbids a planned call at a time, or "" if there is none.

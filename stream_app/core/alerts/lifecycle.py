@@ -17,8 +17,11 @@ from typing import Final
 import numpy as np
 import xxhash
 
+from stream_app.core.alerts.call_order import call_priority, first_calls, rank_if_added
+from stream_app.core.alerts.call_plan import Addition, days_until
 from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, calls_today
 from stream_app.core.alerts.planner import Jobs, plan_calls
+from stream_app.core.arrays import Floats
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.messages.contact_rules import ContactRules
@@ -154,16 +157,15 @@ def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[
     The alerts of held-out customers come last. Each has the rank that it would have if the customer were called.
     """
     best, held_out = _chosen(candidates, settings)
-    calls, put_off = settings.capacity, 0
-    if settings.plans_calls:
-        calls = settings.planned_capacity
-        groups = [ONE_TIME if isnan(one.usual_gap_days) else REPEAT for one in best]
-        today, put_off = calls_today(groups, DayLimits.of(settings))
-        best = [best[place] for place in today]
-    best = best[:calls]
+    drawn, put_off = list[tuple[int, AlertCandidate]](), 0
+    if settings.plans_calls and DayLimits.of(settings).has_quotas:
+        best, put_off = _called_with_quotas(best, settings)
+        drawn = [(added.place + 1, one) for added, one in held_out if added.place < settings.planned_capacity]
+    elif settings.plans_calls:
+        best, drawn = _called_today(best, held_out, settings)
     bar = min((candidate.probability for candidate in best), default=1.0)
     ranked = [(rank, bar, one) for rank, one in enumerate(best, start=1)]
-    ranked += [(place + 1, min(bar, one.probability), one) for place, one in held_out if place < calls]
+    ranked += [(rank, min(bar, one.probability), one) for rank, one in drawn]
     lifetime, policy = settings.alert_lifetime, settings.policy.version if settings.plans_calls else ""
     alerts = [
         Alert(
@@ -182,6 +184,35 @@ def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[
     return [replace(one, contact_rules=settings.contact_rules) for one in alerts], put_off
 
 
+def _called_with_quotas(plan: Sequence[AlertCandidate], settings: Settings) -> tuple[list[AlertCandidate], int]:
+    """Return the planned customers who are called today, and the number of calls that a quota puts off."""
+    groups = [ONE_TIME if isnan(one.usual_gap_days) else REPEAT for one in plan]
+    today, put_off = calls_today(groups, DayLimits.of(settings))
+    return [plan[place] for place in today], put_off
+
+
+def _called_today(
+    plan: Sequence[AlertCandidate], held_out: Sequence[tuple[Addition, AlertCandidate]], settings: Settings
+) -> tuple[list[AlertCandidate], list[tuple[int, AlertCandidate]]]:
+    """Return the planned customers who are called today, and the held-out ones who would be, with their ranks."""
+    capacity = settings.planned_capacity
+    act_by = np.array([one.act_by for one in plan], dtype=np.int64)
+    calls = capacity * days_until(settings, plan[0].at, act_by) if plan else act_by
+    priorities = _priorities(plan)
+    drawn: list[tuple[int, AlertCandidate]] = []
+    for (added, one), priority in zip(held_out, _priorities([one for _, one in held_out]).tolist(), strict=True):
+        rank = rank_if_added(calls, priorities, capacity, added, priority)
+        if rank is not None:
+            drawn.append((rank, one))
+    drawn.sort(key=lambda pair: (pair[0], pair[1].customer))
+    return [plan[place] for place in first_calls(calls, priorities, capacity).tolist()], drawn
+
+
+def _priorities(candidates: Sequence[AlertCandidate]) -> Floats:
+    weight = np.array([one.rank_value for one in candidates], dtype=np.float64)
+    return call_priority(weight, np.array([one.probability for one in candidates], dtype=np.float64))
+
+
 def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) -> list[AlertCandidate]:
     """Return the candidates who may be chosen, best first: the top `capacity`, or the planned calls.
 
@@ -193,8 +224,8 @@ def best_candidates(candidates: Sequence[AlertCandidate], settings: Settings) ->
 
 def _chosen(
     candidates: Sequence[AlertCandidate], settings: Settings
-) -> tuple[list[AlertCandidate], list[tuple[int, AlertCandidate]]]:
-    """Return the candidates who may be called, best first, and the places of those held out, in order."""
+) -> tuple[list[AlertCandidate], list[tuple[Addition, AlertCandidate]]]:
+    """Return the candidates who may be called, best first, and those held out who would join them, in order."""
     if not settings.plans_calls:
         return sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[: settings.capacity], []
     if not candidates:
@@ -206,9 +237,9 @@ def _chosen(
         one_time=np.array([isnan(one.usual_gap_days) for one in candidates]),
         held_out=[one.arm == HELD_OUT for one in candidates],
     )
-    plan, places = plan_calls(settings, candidates[0].at, jobs)
-    held_out = sorted((place, jobs.names[row], row) for row, place in places.items())
-    return [candidates[row] for row in plan], [(place, candidates[row]) for place, _, row in held_out]
+    plan, additions = plan_calls(settings, candidates[0].at, jobs)
+    held_out = sorted((added.place, jobs.names[row], row) for row, added in additions.items())
+    return [candidates[row] for row in plan], [(additions[row], candidates[row]) for *_, row in held_out]
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:

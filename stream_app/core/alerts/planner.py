@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import days_until, planned_with_holdout
+from stream_app.core.alerts.call_plan import Addition, days_until, planned_with_holdout
 from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, QuotaJob, planned_with_quotas
 from stream_app.core.alerts.quota_holdout import places_with_quotas
 from stream_app.core.arrays import Bools, Floats, Ints
@@ -33,10 +33,10 @@ class Jobs:
     held_out: Sequence[bool]
 
 
-def plan_calls(settings: Settings, at: int, jobs: Jobs) -> tuple[list[int], dict[int, int]]:
-    """Return the rows of the customers to be called in order, and the places of those held out who would be called.
+def plan_calls(settings: Settings, at: int, jobs: Jobs) -> tuple[list[int], dict[int, Addition]]:
+    """Return the rows of the customers to be called in order, and how those held out would join them.
 
-    A place is one among the calls of the first day, or the capacity and more if the call would come later.
+    With quotas, a place is one among the calls of the first day, or the capacity if the call would come later.
 
     Args:
         settings: of the shop.
@@ -54,5 +54,5 @@ def plan_calls(settings: Settings, at: int, jobs: Jobs) -> tuple[list[int], dict
     plan = planned_with_quotas([rows[row] for row in called], limits)
     places = places_with_quotas(plan, [rows[row] for row in others], limits)
     row_of = dict(zip(jobs.names, range(len(rows)), strict=True))
-    found = {row: place for row, place in zip(others, places, strict=True) if place is not None}
+    found = {row: Addition(place, 0, None) for row, place in zip(others, places, strict=True) if place is not None}
     return [row_of[job.name] for job in plan], found

@@ -109,7 +109,7 @@ class AlertTracker:
             self._aggregator.record_opened(customer, alert)
             self._notes |= notes_of(alert)
         # A held-out customer is left alone afterwards exactly as a called one, or the arms could not be compared.
-        self._record(customer, ContactHistory.after_contact, alert.opened_at)
+        self._record(customer, ContactHistory.after_call, alert.opened_at)
         self.holdout.record(customer, alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # the customer ordered while the allocator was deciding

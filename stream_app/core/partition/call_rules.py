@@ -58,7 +58,7 @@ class CallRules:
         """
         settings, benefit = self._settings, self._settings.policy.benefit
         reasons = [_obstacle(one, at, settings) for one in customers]
-        again = np.array([_is_contacted(one) for one in customers], dtype=bool)
+        again = np.array([_is_called(one) for one in customers], dtype=bool)
         factors = benefit.factors(silent_days) * np.where(again, benefit.again, 1.0)
         if benefit.needs_causes:
             for row, customer in enumerate(customers):
@@ -88,7 +88,10 @@ def _obstacle(customer: Customer, at: int, settings: Settings) -> str:
     return customer.history.obstacle(at, settings, -customer.consent) if customer.history else ""
 
 
-def _is_contacted(customer: Customer) -> bool:
-    """Return whether a customer was contacted since their last order."""
+def _is_called(customer: Customer) -> bool:
+    """Return whether a customer had a planned call since their last order.
+
+    A case about a complaint is none. It does not ask the customer to come back, and those who complain often leave.
+    """
     history = customer.history
-    return history is not None and history.has_contact_since(round(customer.vector[LAST_ORDER] * DAY_US))
+    return history is not None and history.has_call_since(round(customer.vector[LAST_ORDER] * DAY_US))

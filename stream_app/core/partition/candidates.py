@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import call_weight
+from stream_app.core.alerts.call_plan import active_worth
 from stream_app.core.alerts.contact_history import OPT_OUT
 from stream_app.core.alerts.lifecycle import AlertCandidate, best_candidates
 from stream_app.core.alerts.planner import Jobs, plan_calls
@@ -24,7 +24,7 @@ from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, MONTH_DAYS
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
 
@@ -98,7 +98,8 @@ class CandidateSelection:
         owners, risk = [customers[index] for index in indices[in_time]], risk[indices[in_time]]
         lost, worth = model.lost_probability(view.recency, risk), np.maximum(monthly_worth(view), 0.0)
         allowed, factors = self.rules.apply(owners, view.recency, lost * worth, at)
-        weight = call_weight(lost, worth if settings.rank_by == "worth" else np.ones(len(worth))) * factors
+        by_worth = settings.rank_by == "worth"
+        weight = lost * factors * (active_worth(view["money"], view.span, view.horizon) if by_worth else 1.0)
         rows = np.flatnonzero(allowed)
         names, one_time = [owners[row].name for row in rows], np.isnan(usual_gap[rows])
         places: dict[int, None] = {}  # of the planned customers in `rows`, in order
@@ -230,4 +231,4 @@ def ordinary_silence(usual_gap_days: Floats, settings: Settings) -> Floats:
 
 def monthly_worth(view: StateFrame) -> Floats:
     """Return customers' average spending per month, shrunk towards zero during their first horizon."""
-    return view["money"] / (view.age + view.horizon) * 30.44
+    return view["money"] / (view.age + view.horizon) * MONTH_DAYS

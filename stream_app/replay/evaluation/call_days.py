@@ -34,6 +34,7 @@ class CallDay:
     at: int  # microseconds
     customer: Ints
     silent_days: Floats
+    span_days: Floats  # from the first to the last order
     left_days: Floats  # until the latest time of a call; negative: too late
     worth: Floats  # net money so far ÷ (age + horizon), per day
     decision: Ints  # newest decision since the last order, or -1
@@ -129,6 +130,7 @@ class CallDays:
             at=now,
             customer=who,
             silent_days=silent[who] / DAY_US,
+            span_days=(self._last[who] - self._first[who]) / DAY_US,
             left_days=left[who] / DAY_US,
             worth=np.maximum(self._spent[who], 0.0) / (age_days + protocol.horizon_days),
             decision=self._current(self._decision[who], who, now),

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.alerts.call_plan import call_weight, name_order, plan
+from stream_app.core.alerts.call_order import call_priority, first_calls
+from stream_app.core.alerts.call_plan import active_worth, name_order, plan
 from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.partition.candidates import ordinary_silence
@@ -79,15 +80,18 @@ class PlannedCalls:
         unusual = day.silent_days * DAY_US >= ordinary_silence(decisions.usual_gap_days[row], settings)
         known = (row >= 0) & (day.left_days >= 0) & unusual
         by_worth = self.evaluation.protocol.rank_by == "worth"
-        worth = np.nan_to_num(decisions.monthly_worth[row]) if by_worth else np.ones(len(row))
-        return np.where(known, call_weight(self.lost_probability[row], worth), np.nan)
+        horizon_days = self.evaluation.protocol.horizon_days
+        worth = active_worth(decisions.money[row], day.span_days, horizon_days) if by_worth else 1.0
+        return np.where(known, self.lost_probability[row] * worth, np.nan)
 
     def choose(self, day: CallDay, scores: Floats, free: Ints, capacity: int) -> Ints:
         """Return the free rows that the plan calls today."""
         act_by = day.at + np.round(day.left_days[free] * DAY_US).astype(np.int64)
         days = np.searchsorted(self.moments, act_by, side="right") - np.searchsorted(self.moments, day.at)
         planned = plan(capacity * days, scores[free], self.name_order[day.customer[free]])
-        return free[planned[:capacity]]
+        rows = free[planned]
+        priorities = call_priority(scores[rows], self.evaluation.results.decisions.probability[day.decision[rows]])
+        return rows[first_calls(capacity * days[planned], priorities, capacity)]
 
 
 def agreed_risk(evaluation: Evaluation) -> Score:

@@ -14,10 +14,9 @@ from typing import Final
 import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, MONTH_DAYS
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.orders import Orders, first_orders
-from stream_app.replay.evaluation.worth import MONTH_DAYS
 
 ENOUGH: Final = 30  # minimum number of lost silences for a meaningful share
 HIGHEST: Final = 0.99  # quantile of the lost at which a silence's worth is capped, so that no single buyer decides

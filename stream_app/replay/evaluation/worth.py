@@ -6,16 +6,12 @@ same everywhere in the evaluation. A customer's single order is thus spread over
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, MONTH_DAYS
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.orders import first_orders
-
-MONTH_DAYS: Final = 30.44
 
 
 def newest_decisions(evaluation: Evaluation) -> Ints:

@@ -14,10 +14,9 @@ from stream_app.cli import app
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.policy.policy import Benefit, Policy
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, MONTH_DAYS
 from stream_app.ingest import LogFormat, LogSummary
 from stream_app.replay.evaluation.evaluation import evaluate
-from stream_app.replay.evaluation.worth import MONTH_DAYS
 from stream_app.replay.policy_trial import Reached, Trial, figures_of
 from stream_app.replay.request import Request
 from stream_app.replay.runner import Replay

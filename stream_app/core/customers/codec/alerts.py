@@ -18,7 +18,7 @@ from stream_app.core.uplift.holdout import FirstDraw
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
 _ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 240
-_HISTORY_BYTES: Final = 3 + 9 * (2 + 2 * MAX_PER_WEEK)  # times of 9 bytes
+_HISTORY_BYTES: Final = 3 + 9 * (3 + 2 * MAX_PER_WEEK)  # times of 9 bytes
 _DRAW_BYTES: Final = 26
 _AMOUNTS_BYTES: Final = 1 + REMEMBERED * (1 + KEY_BYTES + 9)
 # Each complaint has two targets.

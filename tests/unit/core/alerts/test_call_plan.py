@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.alerts.call_plan import (
-    call_weight,
+    active_worth,
     days_until,
-    places_if_added,
+    if_added,
     planned,
     planned_with_holdout,
 )
@@ -81,7 +81,7 @@ def place_if_added(plan: Jobs, job: Jobs) -> int | None:
 def test_a_held_out_customer_is_drawn_if_the_plan_would_call_them(jobs: Jobs, others: Jobs) -> None:
     others = [(calls, weight, f"h{name}") for calls, weight, name in others]
     expected = [place_if_added(jobs, [one]) for one in others]
-    assert places_if_added(plan_of(jobs), others) == expected
+    assert [one and one.place for one in if_added(plan_of(jobs), others)] == expected
 
 
 @given(SOME_JOBS, st.integers(0, 2**9 - 1), st.integers(1, 4), st.integers(0, 4**9 - 1))
@@ -95,7 +95,7 @@ def test_who_is_drawn_depends_neither_on_their_arm_nor_on_the_partitions(
         calls, weights, names = ([jobs[index][column] for index in chosen] for column in range(3))
         arms = [held_out[index] for index in chosen]
         plan, others = planned_with_holdout(calls, weights, names, arms)  # type: ignore[arg-type]
-        return [jobs[chosen[at]] for at in plan], {jobs[chosen[at]][2]: place for at, place in others.items()}
+        return [jobs[chosen[at]] for at in plan], {jobs[chosen[at]][2]: one.place for at, one in others.items()}
 
     plan, others = drawn(range(len(jobs)))
     assert plan == plan_of([job for job, left in zip(jobs, held_out, strict=True) if not left])
@@ -141,7 +141,5 @@ def test_nobody_needs_no_slots() -> None:
     assert planned([], [], []) == []
 
 
-def test_a_customer_who_is_surely_lost_weighs_more_than_their_share() -> None:
-    sure, unsure = call_weight(np.array([0.8, 0.4]), np.array([1.0, 2.0])).tolist()
-    assert sure == pytest.approx(0.64)
-    assert unsure == pytest.approx(0.32)  # although the expected benefit of both calls is 0.8
+def test_what_was_taken_back_does_not_make_a_worth_negative() -> None:
+    assert active_worth(np.array([-5.0, 0.0]), np.array([0.0, 90.0]), 60.0).tolist() == [0.0, 0.0]

@@ -36,6 +36,13 @@ def test_contacts_are_those_of_the_last_week_in_whatever_order_they_came(times: 
     assert list(history_of(shuffled).contacts) == wanted
 
 
+def test_a_call_is_a_contact() -> None:
+    history = NO_HISTORY.after_call(T0).after_contact(T0 + DAY_US)
+    assert history.contacts == (T0, T0 + DAY_US)
+    assert history.has_call_since(T0 - 1)
+    assert not history.has_call_since(T0)
+
+
 def test_a_cooldown_follows_the_last_case() -> None:
     history = NO_HISTORY.after_case(T0).after_case(T0 - DAY_US)
     assert history.obstacle(T0 + 3 * DAY_US - 1, SHOP) == COOLDOWN
@@ -72,7 +79,7 @@ def test_messages_of_the_shops_tools_count_only_if_the_policy_says_so() -> None:
     assert history.obstacle(T0 + 2 * DAY_US, SHOP) == ""
     assert history.obstacle(T0 + 2 * DAY_US, counting) == CONTACT_LIMIT
     assert history.obstacle(T0 + WEEK_US, counting) == ""  # the message is a week old
-    assert not NO_HISTORY.after_message(T0).has_contact_since(T0 - DAY_US), "a message is not a call"
+    assert not NO_HISTORY.after_message(T0).has_call_since(T0 - DAY_US), "a message is not a call"
 
 
 @given(st.lists(st.integers(0, 40).map(lambda half: T0 + half * 12 * HOUR_US), max_size=20))

@@ -316,7 +316,7 @@ def test_an_alert_that_was_stored_before_there_were_cases_is_read() -> None:
 
 
 def test_a_history_comes_back_with_an_alert_and_without() -> None:
-    customer = Customer("c", 0, history=ContactHistory(T0, 0, (T0, T0 + DAY)))
+    customer = Customer("c", 0, history=ContactHistory(T0, 0, (T0, T0 + DAY), (T0,), T0))
     assert stored_and_back(customer).history == customer.history
     customer.alert = an_episode(8.5)
     back = stored_and_back(customer)
@@ -335,6 +335,14 @@ def test_the_amounts_of_orders_come_back_with_an_alert_and_without() -> None:
 
 def test_no_amounts_are_stored_as_nothing() -> None:
     assert encode_alerts(Customer("c", 0, amounts=OrderAmounts())) == b""
+
+
+def test_a_history_that_was_stored_without_the_last_call_is_read() -> None:
+    customer = Customer("c", 0, history=ContactHistory(T0, 0, (T0,)))
+    stored = msgspec.msgpack.decode(encode_alerts(customer))
+    assert stored[-1][-1] == 0
+    old = msgspec.msgpack.encode([*stored[:-1], stored[-1][:-1]])
+    assert decoded(old) == (None, {}, customer.history)
 
 
 @pytest.mark.parametrize(
@@ -410,7 +418,7 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     for place in range(2 * CASES):
         moved = breach_id("c", (place, COMPLAINT))  # a case that went on when its complaint was opened again
         customer.cases[2**60 + place, COMPLAINT] = UrgentCase(moved, 2**60, **worked, resolved=True)
-    customer.history = ContactHistory(2**60, 2**60, (2**60,) * MAX_PER_WEEK)
+    customer.history = ContactHistory(2**60, 2**60, (2**60,) * MAX_PER_WEEK, (2**60,) * MAX_PER_WEEK, 2**60)
     customer.amounts = OrderAmounts({2**32 - 1 - place: 1 / 3 for place in range(REMEMBERED)})
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)

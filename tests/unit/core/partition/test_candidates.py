@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 
 from stream_app.core.alerts.arms import Draws
+from stream_app.core.alerts.call_plan import active_worth
 from stream_app.core.alerts.contact_history import NO_HISTORY, ContactHistory
 from stream_app.core.alerts.lifecycle import RETURNED, UNEXPLAINED, AlertCandidate, open_alerts
 from stream_app.core.messages.schema import AlertAction, AlertStep
@@ -89,13 +91,15 @@ def test_candidates_come_by_deadline() -> None:
 def test_revenue_counts_only_if_calls_are_planned_by_worth(rank_by: str) -> None:
     """The deadlines of all are within the same day, so that only one of them can be called."""
     settings = msgspec.structs.replace(PLANNED, rank_by=rank_by, capacity=1, act_before=11 * DAY_US)
-    orders = {f"c{place}": (0.01 * place, 10.0 + 500.0 * (place == 1)) for place in range(6)}
+    amounts = {f"c{place}": 10.0 + 500.0 * (place == 1) for place in range(6)}
+    orders = {name: (0.01 * place, amount) for place, (name, amount) in enumerate(amounts.items())}
     (found,) = candidates(orders, T0 + 4 * DAY_US, settings)
     everyone = candidates(orders, T0 + 4 * DAY_US, msgspec.structs.replace(settings, capacity=9))
     assert len(everyone) == 6
-    wanted = {
-        one.customer: one.lost_probability**2 * (one.monthly_worth if rank_by == "worth" else 1.0) for one in everyone
-    }
+    spent = np.array([amounts[one.customer] for one in everyone])
+    worth = active_worth(spent, np.zeros(6), SHOP.horizon / DAY_US) if rank_by == "worth" else np.ones(6)
+    lost = np.array([one.lost_probability for one in everyone])
+    wanted = dict(zip(names(everyone), (lost * worth).tolist(), strict=True))
     assert found.rank_value == pytest.approx(wanted[found.customer])
     assert wanted[found.customer] == max(wanted.values())
     assert (found.customer == "c1") or rank_by == "reach"
@@ -122,10 +126,14 @@ def with_history(history: ContactHistory | None) -> AlertCandidate:
 
 
 def test_another_call_in_the_same_silence_weighs_less() -> None:
-    first, again = with_history(None), with_history(NO_HISTORY.after_contact(T0 + 1))
+    first, again = with_history(None), with_history(NO_HISTORY.after_call(T0 + 1))
     assert again.rank_value == pytest.approx(first.rank_value * PLANNED.policy.benefit.again)
     assert again.rank_value < first.rank_value
-    assert with_history(NO_HISTORY.after_contact(T0 - 1)).rank_value == first.rank_value
+    assert with_history(NO_HISTORY.after_call(T0 - 1)).rank_value == first.rank_value
+
+
+def test_a_case_about_a_complaint_is_no_call() -> None:
+    assert with_history(NO_HISTORY.after_contact(T0 + 1)).rank_value == with_history(None).rank_value
 
 
 def test_the_chance_to_help_weighs_the_calls() -> None:
