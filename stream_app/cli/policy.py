@@ -152,7 +152,7 @@ def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         "zone": zone,
     }
     if out is not None:
-        _make_folder(out)
+        _check_page(out)
     shop, log_format = read_settings(settings, given), LogFormat(form, pairs(columns), pairs(kinds), kind)
     with ProgressBars() as bars:
 
@@ -174,11 +174,11 @@ def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         results().print(Text(words.text("policy.page", file=out)), soft_wrap=True)
 
 
-def _make_folder(page: Path) -> None:
+def _check_page(page: Path) -> None:
     """Create the folder of a page, before the replays. Raises BadOption."""
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.touch()
+        page.open("ab").close()
     except OSError as error:
         remedy = f"It cannot be created: {error.strerror}. Use another path."
         raise BadOption(option="--out", value=str(page), remedy=remedy) from error

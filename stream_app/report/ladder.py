@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stream_app.i18n import Translator
-from stream_app.report.summary import Figures, against_of, best_of, money_text, own_row, share_of
+from stream_app.report.summary import Figures, against_of, best_of, complaints, money_text, own_row, share_of
 from stream_app.report.tables import Cell, Table
 
 EQUAL: Final = 0.001  # shares that differ by less are shown as equal
@@ -21,9 +21,8 @@ def lead(m: Figures, translator: Translator) -> str:
         said.append(translator.text("gain.reserve", n=translator.number(reserve)))
     if calls["held_out_share"]:
         said.append(translator.text("gain.held_out", share=translator.percent(calls["held_out_share"])))
-    if left_out := calls["complaints"]["silences"]:
-        share = translator.percent(calls["complaints"]["worth_share"])
-        said.append(translator.text("gain.complaints", n=translator.number(left_out), share=share))
+    if left_out := complaints(m, translator):
+        said.append(left_out)
     if m["settings"].get("limited_calls"):
         said.append(translator.text("gain.limited"))
     return translator.sentence_gap.join(said)
@@ -76,9 +75,8 @@ def marginal(low: Figures, high: Figures) -> float | None:
 def ladder_table(m: Figures, translator: Translator) -> Table:
     """Return the table of the ladder."""
     rows, worth = m["calls"]["ladder"], m["calls"]["measure"] == "worth"
-    keys = ["calls", "reached", "rule", "rule_reached", "against", "oracle", "people", *(["more"] if worth else [])]
-    horizon = translator.number(m["protocol"]["horizon_days"])
-    head = [translator.text(f"gain.col_{key}", days=horizon) for key in (*keys, "right")]
+    keys = ["calls", "reached", "rule", "against", "oracle", "people", *(["more"] if worth else [])]
+    head = [translator.text(f"gain.col_{key}") for key in keys]
     body = [ladder_row(m, row, rows[i - 1] if i else None, translator, with_worth=worth) for i, row in enumerate(rows)]
     own = {i for i, row in enumerate(rows) if row["from_alerts"]}
     return Table(head, body, strong=own, text_columns={2})
@@ -95,13 +93,11 @@ def ladder_row(
     return [
         translator.number(row["capacity"]),
         f"{translator.percent(share_of(m, mine), 1)} ({low}–{high})",
-        translator.text(f"rule.{name}"),
-        translator.percent(share_of(m, best), 1),
+        f"{translator.percent(share_of(m, best), 1)} · {translator.text(f'rule.{name}')}",
         f"{ratio[0]} × ({ratio[1]}–{ratio[2]})",
         translator.percent(share_of(m, row["oracle"]), 1),
         f"{translator.number(mine['reached'])} / {translator.number(mine['of'])}",
         *([one_more] if with_worth else []),
-        f"{translator.percent(mine['right'])} ({translator.number(mine['right_n'])})",
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream_app.i18n import Translator
+from stream_app.i18n.translator import Number
 from stream_app.report.call_list import measure_text
 from stream_app.report.summary import Figures, money_text
 from stream_app.report.tables import Cell, Table, capitalized
@@ -149,9 +150,7 @@ def facts(m: Figures, one: Figures, translator: Translator) -> list[str]:
     found.append(translator.text("samples.lost", share=translator.percent(one["lost_probability"])))
     left = int(one["call_within_days"])
     found.append(
-        translator.text("samples.call_within", days=translator.number(left))
-        if left
-        else translator.text("samples.call_today")
+        translator.text("samples.call_within", days=Number(left)) if left else translator.text("samples.call_today")
     )
     return found
 

@@ -123,12 +123,22 @@ def meaning(m: Figures, translator: Translator) -> str:
     """Return the definitions of lost, of the label, and of the monthly worth."""
     p, money = m["protocol"], m["money"]
     days = {"lost": translator.number(p["lost_after_days"]), "horizon": translator.number(p["horizon_days"])}
-    sentences = [translator.text("headline.meaning", **days)]
+    sentences = [translator.text("headline.meaning", **days), complaints(m, translator)]
     if money["known"]:
         sentences.append(translator.text("headline.worth_means", horizon=days["horizon"]))
         if len(money["currencies"]) > 1:
             sentences.append(translator.text("headline.several", currencies=translator.join(money["currencies"])))
-    return translator.sentence_gap.join(sentences)
+    return translator.sentence_gap.join(filter(None, sentences))
+
+
+def complaints(m: Figures, translator: Translator) -> str:
+    """Return which lost customers are left out of what calls reach, since staff worked on a complaint; or nothing."""
+    found = m["calls"]["complaints"]
+    if not found["silences"]:
+        return ""
+    key = "gain.complaints" if found["worth_share"] is not None else "gain.complaints_people"
+    share = translator.percent(found["worth_share"])
+    return translator.text(key, n=translator.number(found["silences"]), share=share)
 
 
 def about(m: Figures, translator: Translator, kind: str) -> str:

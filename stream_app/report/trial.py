@@ -94,7 +94,7 @@ def caution(page: Comparison, translator: Translator) -> str:
 
 
 def lead(page: Comparison, translator: Translator) -> str:
-    """Return how many customers were lost, whom all policies could call."""
+    """Return how many lost customers count for all policies."""
     first = page.figures[0]
     lost, money = translator.number(first["lost"]), translator.money(first["lost_money"], first["currency"])
     return translator.text("trial.lead_money" if page.knows_money else "trial.lead_people", lost=lost, money=money)

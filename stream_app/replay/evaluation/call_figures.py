@@ -88,7 +88,7 @@ def alert_calls(evaluation: Evaluation) -> Calls:
     """Return the calls that the alerts of the daily lists asked for.
 
     Urgent alerts are not part of the lists. Calls count neither for the product nor for the rules if they go to
-    customers whom a holdout experiment leaves alone unless they are exempt, or whom staff contacted about a complaint.
+    customers that a holdout experiment leaves alone unless they are exempt, or that staff contacted about a complaint.
     """
     names, held_out = evaluation.results.decisions.customers, evaluation.held_out
     index = {name: i for i, name in enumerate(names) if not held_out[i]}
