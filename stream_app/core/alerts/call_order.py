@@ -2,8 +2,8 @@
 
 A plan says who is called, not when. Those who would otherwise miss their deadline, or make others miss theirs, must be
 called today. Beyond these, a plan leaves a choice. A call today is wasted if the customer returns before their deadline
-anyway, or if the plan would drop them later for customers who are worth more. Those for whom both are least likely are
-called first: the highest weight × odds of no order within the horizon.
+anyway, or if the plan would drop them later for customers who are worth more. Customers are called first if both are
+unlikely: by weight × odds of no order within the horizon.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def first_calls(calls: Ints, priorities: Floats, capacity: int) -> Ints:
     free = np.ones(len(calls), dtype=bool)
     ends = np.flatnonzero(np.append(calls[1:] != calls[:-1], True)[: len(calls)]) + 1  # customers until each deadline
     made = 0
-    # Customers until a deadline for whom later days have no calls. Rising, so that each deadline adds to the earlier.
+    # Customers until a deadline who exceed the calls of later days. Rising, so that each deadline adds to the earlier.
     needs = np.maximum.accumulate(np.minimum(ends - calls[ends - 1] + capacity, capacity))
     for place in np.flatnonzero(needs > np.maximum(np.append(0, needs[:-1])[: len(needs)], 0)).tolist():
         need = int(needs[place]) - made
