@@ -14,7 +14,7 @@ from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
 from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.messages.schema import AllocationDone, encode_message
-from stream_app.core.partition import outbox
+from stream_app.core.partition import alert_records
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.known_policies import KnownPolicies
 from stream_app.core.settings import Settings
@@ -132,7 +132,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         for number, waiting in self.waiting.items():
             while waiting and waiting[0][0].moment == moment:
                 batch, self.position.read[number] = waiting.popleft()
-                candidates += [outbox.candidate_of(one, moment) for one in batch.candidates]
+                candidates += [alert_records.candidate_of(one, moment) for one in batch.candidates]
                 if not batch.more:
                     break
         alerts: list[Alert] = []
@@ -154,11 +154,11 @@ class Allocator(OutboxReader[CandidateBatch]):
         records: list[Outgoing] = []
         for alert in alerts:
             position.sequence += 1
-            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
+            records += alert_records.opening(self._partition_of(alert.customer), alert, position.sequence)
         for number in self.waiting:
             position.sequence += 1
             done = AllocationDone(from_micros(moment), position.sequence, self._draws.count, self._draws.experiment)
-            records.append(Outgoing(outbox.CONTROL, number, None, encode_message(done)))
+            records.append(Outgoing(alert_records.CONTROL, number, None, encode_message(done)))
         return records
 
     def _commit(self, records: list[Outgoing]) -> Commit:

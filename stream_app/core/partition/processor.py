@@ -18,9 +18,9 @@ from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import AlertStep
 from stream_app.core.model.labels import Returned, counts_as_order, mature, record_order
 from stream_app.core.model.scores import Model
+from stream_app.core.partition.alert_records import alert_of
 from stream_app.core.partition.alert_tracker import AlertTracker
 from stream_app.core.partition.explainer import Explainer
-from stream_app.core.partition.outbox import alert_of
 from stream_app.core.partition.quiet_customers import DueDecisions
 from stream_app.core.partition.score_batch import Effects, ScoreBatch
 from stream_app.core.partition.working_set import WorkingSet

@@ -17,7 +17,7 @@ from stream_app.core.messages.outgoing import Outgoing
 from stream_app.core.messages.unknown_words import Found
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.scores import Model
-from stream_app.core.partition import outbox
+from stream_app.core.partition import alert_records, outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Position
@@ -83,8 +83,8 @@ class Step:
         cohorts.record_returns(effects.returned)
         cohorts.steps = effects.steps
         self.outbox += outbox.labelled(self.partition, effects.matured, cohorts, 0)
-        self.outbox += outbox.closed_alerts(self.partition, effects.closed)
-        self.outbox += outbox.urgent_alerts(self.partition, effects.breaches, effects.ended)
+        self.outbox += alert_records.closed_alerts(self.partition, effects.closed)
+        self.outbox += alert_records.urgent_alerts(self.partition, effects.breaches, effects.ended)
         self.outcomes.update(
             (one.outcome, one.cause, one.alert.opening_segment or UNKNOWN) for one in effects.closed if one.outcome
         )

@@ -21,7 +21,8 @@ from stream_app.adapters.kafka.refusals import FIX_TOPIC, REFUSED, TOO_LARGE, re
 from stream_app.core import versions
 from stream_app.core.messages.dead_letters import MIN_DEAD_BYTES, cut
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, SEQUENCE, Outgoing, unpack
-from stream_app.core.partition.outbox import ALERTS, DEAD_LETTERS, SCORES
+from stream_app.core.partition.alert_records import ALERTS
+from stream_app.core.partition.outbox import DEAD_LETTERS, SCORES
 from stream_app.ports import StateStore
 from stream_app.services.runtime.producer import RecordProducer
 

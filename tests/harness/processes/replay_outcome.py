@@ -11,7 +11,7 @@ import msgspec
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.schema import PolicyRecord
 from stream_app.core.model.snapshot import fingerprint
-from stream_app.core.partition import outbox
+from stream_app.core.partition import alert_records
 from stream_app.core.partition.score_batch import Effects
 from stream_app.core.settings import Settings
 from stream_app.ingest import LogFormat, open_log
@@ -52,10 +52,10 @@ def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogF
         outcome.states |= {name: plain_state(customer) for name, customer in partition.customers.items()}
         outcome.scores |= scores_of(list(partition.customers.values()), partition.ranking)
     for alert in (one for one in happened.opened if not one.is_held_out):
-        value = outbox.opening(0, alert, 0)[0].payload
+        value = alert_records.opening(0, alert, 0)[0].payload
         outcome.opened[alert.alert_id] = msgspec.json.decode(value, type=AlertOpened)
-    urgent = outbox.urgent_alerts(0, happened.breaches, happened.ended)
-    for record in (*urgent, *outbox.closed_alerts(0, happened.closed)):
+    urgent = alert_records.urgent_alerts(0, happened.breaches, happened.ended)
+    for record in (*urgent, *alert_records.closed_alerts(0, happened.closed)):
         message = msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed)
         if isinstance(message, AlertOpened):
             outcome.opened[message.alert_id] = message

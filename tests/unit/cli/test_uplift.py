@@ -12,7 +12,7 @@ from stream_app.cli.replay import read_settings
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.events.schema import encode
-from stream_app.core.partition.outbox import opening
+from stream_app.core.partition.alert_records import opening
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.core.uplift.figures import Effect, Outlook, ShareFigures, Subject, UpliftFigures

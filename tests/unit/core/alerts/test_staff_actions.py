@@ -17,7 +17,7 @@ from stream_app.core.events.schema import encode
 from stream_app.core.messages.alerts import AlertClosed
 from stream_app.core.messages.outgoing import Outgoing, unpack
 from stream_app.core.messages.schema import AlertAction, AlertStep, encode_message
-from stream_app.core.partition.outbox import opening
+from stream_app.core.partition.alert_records import opening
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND

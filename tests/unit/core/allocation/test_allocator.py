@@ -9,7 +9,7 @@ from stream_app.core.allocation.allocator import Allocator, AllocatorPosition, r
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outgoing import Outgoing, unpack
 from stream_app.core.messages.schema import AlertStep, AllocationDone, CandidateRecord, decode_control
-from stream_app.core.partition.outbox import CONTROL
+from stream_app.core.partition.alert_records import CONTROL
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US
 from stream_app.core.uplift.holdout import TREATED, Holdout

@@ -45,7 +45,7 @@ from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.nowcast import Nowcast
-from stream_app.core.partition.outbox import record_of_candidate, urgent_alert
+from stream_app.core.partition.alert_records import record_of_candidate, urgent_alert
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND

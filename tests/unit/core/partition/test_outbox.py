@@ -30,7 +30,7 @@ from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, Outgoing, unpack
 from stream_app.core.messages.schema import AlertStep, decode_control
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
-from stream_app.core.partition import outbox
+from stream_app.core.partition import alert_records, outbox
 from stream_app.core.partition.task import MAX_DEAD_LETTER_BYTES, Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
 from tests.harness.in_memory import APPENDED_MS, TOPICS, Record, tick
@@ -140,7 +140,9 @@ def test_a_long_list_of_candidates_takes_several_records_which_the_allocator_put
 
 
 def test_a_allocator_that_starts_again_between_two_parts_reads_all_of_them() -> None:
-    parts = [CandidateBatch(T0, [outbox.record_of_candidate(a_nomination(f"c{n}"))], more=n < 2) for n in range(3)]
+    parts = [
+        CandidateBatch(T0, [alert_records.record_of_candidate(a_nomination(f"c{n}"))], more=n < 2) for n in range(3)
+    ]
     allocator = Allocator(1, SHOP, lambda _: 0)
     for place, part in enumerate(parts[:2]):
         allocator.push(0, place, place + 1, part)
@@ -205,22 +207,22 @@ def test_the_partition_learns_the_contact_hours_with_the_alert() -> None:
     """They are those of the policy under which the alert opened, and are not stored."""
     rules = ContactRules(("09:00-18:00",), "Asia/Shanghai")
     alert = Alert("al_1", "c1", T0, T0 + 1, 1, 0.5, a_nomination("c1"), contact_rules=rules)
-    opened, record = outbox.opening(0, alert, 7)
+    opened, record = alert_records.opening(0, alert, 7)
     assert msgspec.json.decode(opened.payload, type=AlertOpened).contact_rules == rules
     step = decode_control(record.payload)
     assert isinstance(step, AlertStep)
     assert step.opening is not None
-    arrived = outbox.alert_of(step.opening, "c1")
+    arrived = alert_records.alert_of(step.opening, "c1")
     note = msgspec.json.decode(notes_of(arrived)["al_1"], type=AlertNote)
     assert note.contact_rules == arrived.contact_rules == rules
     assert arrived.without_explanation().contact_rules is None
-    assert b"contact_rules" not in outbox.opening(0, replace(alert, contact_rules=None), 7)[1].payload
+    assert b"contact_rules" not in alert_records.opening(0, replace(alert, contact_rules=None), 7)[1].payload
 
 
 def test_an_explanation_that_is_too_long_is_left_out() -> None:
     candidate = a_nomination("c1", text="x" * 300_000)
     alert = Alert("al_1", "c1", T0, T0 + 1, 1, 0.5, candidate)
-    opened, step = outbox.opening(0, alert, 7)
+    opened, step = alert_records.opening(0, alert, 7)
     assert max(opened.size, step.size) < 10_000
     assert msgspec.json.decode(opened.payload, type=AlertOpened).customer_id == "c1"
 

@@ -15,7 +15,7 @@ from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.model.churn_model import ChurnModel
-from stream_app.core.partition.outbox import urgent_alerts
+from stream_app.core.partition.alert_records import urgent_alerts
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.score_batch import Effects
 from stream_app.core.policy.policy import Contacts, Policy

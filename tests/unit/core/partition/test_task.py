@@ -33,7 +33,8 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.model.snapshot import fingerprint
-from stream_app.core.partition.outbox import closed_alerts, labelled, opening, urgent_alerts
+from stream_app.core.partition.alert_records import closed_alerts, opening, urgent_alerts
+from stream_app.core.partition.outbox import labelled
 from stream_app.core.partition.progress import Hold, Summary
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
