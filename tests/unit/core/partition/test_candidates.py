@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 
 from stream_app.core.alerts.call_plan import active_worth
@@ -94,11 +95,9 @@ def test_revenue_counts_only_if_calls_are_planned_by_worth(rank_by: str) -> None
     (found,) = candidates(orders, T0 + 4 * DAY_US, settings)
     everyone = candidates(orders, T0 + 4 * DAY_US, msgspec.structs.replace(settings, capacity=9))
     assert len(everyone) == 6
-    wanted = {
-        one.customer: one.lost_probability
-        * (active_worth(amounts[one.customer], 0.0, SHOP.horizon / DAY_US) if rank_by == "worth" else 1.0)
-        for one in everyone
-    }
+    brought = active_worth(np.array([*amounts.values()]), np.zeros(6), SHOP.horizon / DAY_US).tolist()
+    worth = dict(zip(amounts, brought, strict=True)) if rank_by == "worth" else dict.fromkeys(amounts, 1.0)
+    wanted = {one.customer: one.lost_probability * worth[one.customer] for one in everyone}
     assert found.rank_value == pytest.approx(wanted[found.customer])
     assert wanted[found.customer] == max(wanted.values())
     assert (found.customer == "c1") or rank_by == "reach"
