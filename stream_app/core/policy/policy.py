@@ -92,7 +92,7 @@ class Benefit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cost: of a call, in the shop's currency.
         months: months of spending that a saved customer is worth.
         chance: probability that a call keeps a customer who would be lost otherwise.
-        again: factor of the chance for customers who were contacted since their last order.
+        again: factor of the chance for customers who had a planned call since their last order.
         by_silence: factors of the chance, by rising silence; 1 for longer silences.
         by_cause: factors of the chance, by cause; 1 for other causes.
         by_channel: factors of the chance, by channel; 1 for other channels.
