@@ -22,7 +22,7 @@ def alerts_schema() -> Schema:
     """Return the schema of the records on the alerts topic.
 
     >>> sorted(alerts_schema()["$defs"])
-    ['AlertClosed', 'AlertHeldOut', 'AlertOpened', 'Cause', 'Evidence', 'Explanation']
+    ['AlertClosed', 'AlertHeldOut', 'AlertOpened', 'Cause', 'ContactRules', 'Evidence', 'Explanation']
     """
     types: list[type[msgspec.Struct]] = [AlertOpened, AlertHeldOut, AlertClosed]
     return {

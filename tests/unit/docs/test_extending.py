@@ -204,7 +204,7 @@ def test_every_metric_has_a_row_in_both_languages() -> None:
 def test_every_rule_of_the_policy_has_its_words() -> None:
     for reason in (*RULES, QUOTA):
         places = {
-            **in_toml("stream_app/i18n/locales/LANG/cli.toml", "suppressions")(reason),
+            **in_toml("stream_app/i18n/locales/LANG/report.toml", "trial")(f"excluded_{reason}"),
             **in_toml("stream_app/i18n/locales/LANG/dashboards.toml", "names", "suppressions")(reason),
             **on_pages(*both("docs/how-to/policy"))(reason),
         }

@@ -17,7 +17,7 @@ def test_every_kind_of_key_is_in_the_table() -> None:
         "p*": (keys.META, *keys.PARTITION_KINDS),
         "model": (keys.META, *keys.MODEL_KINDS),
         "deliver": (keys.META, *keys.DELIVERY_KINDS, keys.REQUESTS),
-        "clock": (keys.HOLDER, keys.LAST),
+        "clock": (keys.HOLDER, keys.LAST, keys.POLICIES, keys.POLICY_CONTENTS),
     }
     expected = {keys.EPOCH} | {f"{{{tag}}}:{kind}" for tag, kinds in wanted.items() for kind in kinds}
     assert {key.name for key in keys.TABLE if key.type != "field"} == expected

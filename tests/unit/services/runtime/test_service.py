@@ -492,7 +492,6 @@ def test_a_policy_that_contradicts_those_before_it_is_not_published() -> None:
         for name, problem, policy in (
             ("holdout", "spring", Policy(holdout=Holdout(0.3, "spring"))),
             ("holdout", "winter", Policy(holdout=Holdout(0.3, "winter"))),
-            ("holdout", "quotas", Policy(capacity=Capacity(one_time=1))),
             ("capacity", "reserve", Policy(capacity=Capacity(reserve=9))),
         ):
             with pytest.raises(ContradictorySettings, match=problem) as refused:
