@@ -12,6 +12,7 @@ from rich.text import Text
 from stream_app.cli.options import JsonOption, LangOption, language, share
 from stream_app.cli.output import results, write_document
 from stream_app.cli.tables import show_table
+from stream_app.core.settings import Settings
 from stream_app.core.uplift.figures import UpliftFigures
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
@@ -42,10 +43,8 @@ def uplift(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     if folder is not None:
         found = read_figures(folder)
     elif alerts is not None and log:
-        given = {"holdout.share": holdout, "holdout.experiment": experiment}
-        if policy is not None:
-            given["policy"] = str(policy)
-        found = _recorded(alerts, log, mapping, settings, given, playbook)
+        shop = _experiment(settings, policy, holdout, experiment)
+        found = _recorded(alerts, log, mapping, shop, playbook)
     else:
         raise BadOption(option="FOLDER", value="", remedy="Name the results of a replay, or use --alerts and --log.")
     if as_json:
@@ -67,32 +66,31 @@ def read_figures(folder: Path) -> UpliftFigures:
     try:
         return msgspec.json.decode(path.read_bytes(), type=UpliftFigures)
     except OSError as error:
-        remedy = f"It has no {FIGURES_FILE}. Replay the log with --rank-by worth --holdout 20%."
+        remedy = f"It has no {FIGURES_FILE}. Replay the log with --holdout 20%."
         raise BadOption(option="FOLDER", value=str(folder), remedy=remedy) from error
     except msgspec.MsgspecError as error:
         raise BadOption(option="FOLDER", value=str(path), remedy=f"It cannot be read: {error}.") from error
 
 
-def _recorded(
-    alerts: Path,
-    log: list[str],
-    mapping: str,
-    settings: Path | None,
-    given: dict[str, str | None],
-    playbook: Path | None,
-) -> UpliftFigures:
+def _experiment(settings: Path | None, policy: Path | None, held_out: str | None, experiment: str | None) -> Settings:
+    """Return the settings of the experiment. Options take precedence over the policy, and the policy over settings."""
     from stream_app.cli.replay import read_settings
+
+    shop = read_settings(settings, {"policy": None if policy is None else str(policy)})
+    given = {"share": None if held_out is None else share(held_out), "experiment": experiment}
+    fields = {name: value for name, value in given.items() if value is not None}
+    shop = msgspec.structs.replace(shop, holdout=msgspec.structs.replace(shop.holdout, **fields))
+    if not shop.holdout.share:
+        remedy = "Use the share that was held out, or --settings or --policy."
+        raise BadOption(option="--holdout", value="0", remedy=remedy)
+    return shop
+
+
+def _recorded(alerts: Path, log: list[str], mapping: str, shop: Settings, playbook: Path | None) -> UpliftFigures:
     from stream_app.ingest import LogFormat
     from stream_app.notifications.playbook.playbook import load_playbook
     from stream_app.replay.recorded_draws import recorded_uplift
 
-    held_out = given["holdout.share"]
-    values = {**given, "holdout.share": None if held_out is None else share(held_out)}
-    if settings is None:
-        values["rank_by"] = "worth"  # a holdout needs planned calls; which plan it was does not matter here
-    shop = read_settings(settings, values)
-    if not shop.holdout.share:
-        raise BadOption(option="--holdout", value="0", remedy="Use the share that was held out, or --settings.")
     return recorded_uplift(alerts, log, LogFormat(mapping), shop, load_playbook(playbook))
 
 

@@ -93,8 +93,11 @@ class Allocator(OutboxReader[CandidateBatch]):
 
     @property
     def missing_policy(self) -> str:
-        """Version of the policy that the next moment needs, if it is unknown."""
-        return "" if self.lacking or self.policies.has(self._versions(self._next_moment)[0]) else self.policies.missing
+        """Version of the policy that the next moment needs, if it is unknown. Moments that were allocated need none."""
+        if self.lacking or self._next_moment <= self.position.moment:
+            return ""
+        version = self._versions(self._next_moment)[0]
+        return "" if version in self.policies else version
 
     @property
     def _next_moment(self) -> int:

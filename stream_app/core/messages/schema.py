@@ -94,6 +94,7 @@ class AlertOpening(msgspec.Struct, frozen=True, omit_defaults=True):
     bar: Probability
     candidate: CandidateRecord = msgspec.field(name="nominee")
     contact_rules: ContactRules | None = None
+    experiment: Name = ""  # of the draw, if the customer was drawn
 
 
 class AlertAction(OpenEnum):

@@ -112,6 +112,7 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
             alert.bar,
             candidate,
             alert.contact_rules,
+            alert.experiment,
         ),
     )
     return [
@@ -183,6 +184,7 @@ def alert_of(opening: AlertOpening, customer: str) -> Alert:
         opening.bar,
         candidate_of(opening.candidate, opening.opened_at),
         contact_rules=opening.contact_rules,
+        experiment=opening.experiment,
     )
 
 

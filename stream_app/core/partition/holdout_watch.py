@@ -9,7 +9,7 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.kpis.aggregator import KpiAggregator
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
-from stream_app.core.uplift.holdout import NO_ARM, NOT_ORDERED, ORDERED, FirstDraw
+from stream_app.core.uplift.holdout import NO_ARM, NOT_ORDERED, ORDERED, FirstDraw, Holdout
 
 
 class HoldoutWatch:
@@ -35,27 +35,30 @@ class HoldoutWatch:
             self._waiting[customer.name] = customer
 
     def record(self, customer: Customer, alert: Alert) -> None:
-        """Record an alert that opens: the first one of the experiment is the customer's draw."""
+        """Record an alert that opens: the first one of the experiment is the customer's draw.
+
+        The experiment is that of the draw: a policy may have changed it since.
+        """
         candidate, holdout = alert.candidate, self._settings.holdout
         if candidate.arm == NO_ARM:
             return
+        if alert.experiment:
+            holdout = msgspec.structs.replace(holdout, experiment=alert.experiment)
         share = candidate.share or holdout.share  # 0 in messages of releases before the share could fall
-        self._weigh_labels(customer, alert, share)
+        self._weigh_labels(customer, alert, holdout, share)
         if customer.draw is None or customer.draw.experiment != holdout.key:
             customer.draw = FirstDraw(holdout.key, share, alert.opened_at)
             self._waiting[customer.name] = customer
             self._counts.drawn[holdout.experiment, candidate.arm] += 1
 
-    def _weigh_labels(self, customer: Customer, alert: Alert, share: float) -> None:
+    def _weigh_labels(self, customer: Customer, alert: Alert, holdout: Holdout, share: float) -> None:
         """Set how often the labels count whose horizon contains the draw of a holdout experiment; see `Holdout.copies`.
 
         If the customer returned before, a call no longer changes the label.
         """
-        settings = self._settings
         for pending in customer.waiting:
-            if not pending.returned and alert.opened_at < pending.decided_at + settings.horizon:
-                copies = settings.holdout.copies(customer.name, pending.decided_at, alert.candidate.arm, share)
-                pending.copies = copies
+            if not pending.returned and alert.opened_at < pending.decided_at + self._settings.horizon:
+                pending.copies = holdout.copies(customer.name, pending.decided_at, alert.candidate.arm, share)
         customer.packed = None
 
     def record_order(self, customer: Customer, at: int) -> None:

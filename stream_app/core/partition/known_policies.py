@@ -27,8 +27,11 @@ class KnownPolicies:
 
     def has(self, version: str) -> bool:
         """Return whether a policy is known; if not, it is `missing`."""
-        self.missing = "" if version in self._settings else version
+        self.missing = "" if version in self else version
         return not self.missing
+
+    def __contains__(self, version: str) -> bool:
+        return version in self._settings
 
     def __getitem__(self, version: str) -> Settings:
         return self._settings[version]

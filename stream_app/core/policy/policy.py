@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -173,5 +173,17 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
         >>> Policy().version == Policy(capacity=Capacity()).version != Policy(capacity=Capacity(reserve=1)).version
         True
         """
-        content = msgspec.json.encode(self, order="sorted")
+        content = msgspec.json.encode(_given(self), order="sorted")
         return hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS]
+
+
+def _given(rules: Any) -> Any:
+    """Return the rules that differ from their defaults, so that a release with more rules computes the same version."""
+    if isinstance(rules, msgspec.Struct):
+        fields = ((one, getattr(rules, one.name)) for one in msgspec.structs.fields(rules))
+        return {one.name: _given(value) for one, value in fields if one.required or value != _default(one)}
+    return [_given(one) for one in rules] if isinstance(rules, tuple) else rules
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if callable(field.default_factory) else field.default

@@ -42,14 +42,23 @@ def obstacle(policy: Policy, holdout: Holdout, current: Policy, holdouts: Iterab
         current: the policy in force.
         holdouts: experiments under the policies before it.
 
-    >>> one, other = Holdout(0.5, "spring"), Holdout(0.2, "spring")
-    >>> obstacle(Policy(), other, Policy(), [one])[0]
-    'holdout'
+    >>> one, other = Holdout(0.5, "spring"), Holdout(0.5, "spring", window=1)
+    >>> obstacle(Policy(), other, Policy(), [one])[0], obstacle(Policy(), Holdout(0.2, "spring"), Policy(), [one])[0]
+    ('holdout', '')
     """
-    if any(one.share and holdout.share and one.experiment == holdout.experiment and one != holdout for one in holdouts):
+    if any(one.share and holdout.share and _differs(one, holdout) for one in holdouts):
         problem = f"changes the rules of the experiment {holdout.experiment!r}, so that its arms could not be compared"
         return "holdout", problem, "Give it a new name, or keep its rules."
     base = current.currency.base
     if base and policy.currency.base != base:
         return "currency.base", f"is not {base}, the currency of the amounts that are stored", f"Use {base}."
     return "", "", ""
+
+
+def _differs(one: Holdout, other: Holdout) -> bool:
+    """Return whether two experiments have the same name and other rules.
+
+    Their shares may differ: customers keep the arm of their first draw, and the effect is estimated within each share.
+    """
+    shares = {"share": one.share, "later_share": one.later_share}
+    return one.experiment == other.experiment and msgspec.structs.replace(other, **shares) != one

@@ -69,6 +69,7 @@ class AllocatorService(SingletonService):
             partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions)
         )
         self._policies = PolicyVersions(self._stores.policies, config.shop.settings())
+        self._progress = Progress(position=NEVER, lag=0)
         self._batch = 0
 
     async def _begin(self) -> None:
@@ -116,19 +117,23 @@ class AllocatorService(SingletonService):
         super()._report(health)
         refused = self._relay.refused
         health.set("relayed", not refused, refused)
-        missing = self.allocator.missing_policy
+        missing, lacking = self.allocator.missing_policy, self.allocator.lacking
+        self._progress = Progress(
+            position=self.allocator.position.moment, lag=0 if lacking else 1, waiting=bool(refused or missing)
+        )
         health.set("policy", not missing, _MISSING_POLICY.format(missing) if missing else "")
-        self._metrics.missing.set(len(self.allocator.lacking))
+        self._metrics.missing.set(len(lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.allocator.position.moment != NEVER:
             self._metrics.last_round.set(self.allocator.position.moment / SECOND_US)
 
     @property
     def progress(self) -> Progress:
-        """See ConsumerService. The lag is 0 until all partitions have reached the next round."""
-        lag = 0 if self.allocator.lacking else 1
-        waiting = bool(self._relay.refused or self.allocator.missing_policy)
-        return Progress(position=self.allocator.position.moment, lag=lag, waiting=waiting)
+        """See ConsumerService. The lag is 0 until all partitions have reached the next round.
+
+        The value dates from the last report, because another thread reads it.
+        """
+        return self._progress
 
     def _wants(self, tp: TP) -> bool:
         return self.allocator.wants(tp.partition) and not self._relay.refused  # no rounds while a record is rejected

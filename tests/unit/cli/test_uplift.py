@@ -129,6 +129,11 @@ def test_a_replay_with_a_holdout_is_an_experiment_without_effect(tmp_path: Path)
     assert sum(one.customers for one in found.channels) <= found.drawn - found.waiting
     assert "A/A" not in run("uplift", *options, "--settings", str(path)).stdout
 
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("holdout: {share: 20%, experiment: autumn}\n", encoding="utf-8")
+    again = run("uplift", *options, "--settings", str(path), "--policy", str(policy), "--json")
+    assert msgspec.json.decode(again.stdout, type=UpliftFigures) == live, "options take precedence"
+
 
 def test_messages_of_the_topic_are_read_as_the_lines_of_a_replay(tmp_path: Path) -> None:
     candidate = AlertCandidate(

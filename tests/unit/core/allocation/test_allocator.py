@@ -70,3 +70,14 @@ def test_without_a_holdout_the_position_is_as_it_was_before_there_were_draws() -
     one = allocator(settings=PLANNED)
     one.decide()
     assert set(msgspec.json.decode(msgspec.json.encode(one.position))) == {"read", "moment", "sequence"}
+
+
+def test_a_moment_that_was_allocated_needs_no_policy() -> None:
+    """After a restore, candidates are read again that were made under a policy which nobody knows any more."""
+    one = allocator()
+    one.recover(MONDAY, 9, Draws())
+    assert one.push(0, 0, 1, CandidateBatch(MONDAY, [], policy="gone"))
+    assert one.missing_policy == ""
+    assert one.decide() is not None
+    assert one.push(0, 1, 2, CandidateBatch(MONDAY + DAY_US, [], policy="gone"))
+    assert (one.missing_policy, one.decide()) == ("gone", None)

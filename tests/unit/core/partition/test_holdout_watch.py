@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -107,3 +108,11 @@ def test_a_draw_is_followed_after_a_restart() -> None:
     assert draw is not None
     assert draw.ended
     assert set(again.aggregator.event_counts.trial_outcomes) == {("spring", HELD_OUT, "not_ordered")}
+
+
+def test_an_alert_that_arrives_after_a_change_of_the_experiment_belongs_to_the_one_it_was_drawn_in() -> None:
+    partition = partition_of(LEFT)
+    partition.use(msgspec.structs.replace(SHOP, holdout=Holdout(0.3, "summer")))
+    partition.alerts.open_alert(replace(opened(LEFT), experiment="spring"))
+    assert partition.customers[LEFT].draw == FirstDraw(HOLDOUT.key, 0.5, AT)
+    assert partition.aggregator.event_counts.drawn == Counter({("spring", HELD_OUT): 1})

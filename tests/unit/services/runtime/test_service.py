@@ -490,14 +490,16 @@ def test_a_policy_that_contradicts_those_before_it_is_not_published() -> None:
         server.policies.contents.clear()
         await publish_policy(store, shop, Policy(holdout=spring))  # its content was lost
         for name, problem, policy in (
-            ("holdout", "spring", Policy(holdout=Holdout(0.3, "spring"))),
-            ("holdout", "winter", Policy(holdout=Holdout(0.3, "winter"))),
+            ("holdout", "spring", Policy(holdout=Holdout(0.4, "spring", window=DAY_US))),
+            ("holdout", "winter", Policy(holdout=Holdout(0.4, "winter", planned=9))),
             ("capacity", "reserve", Policy(capacity=Capacity(reserve=9))),
         ):
             with pytest.raises(ContradictorySettings, match=problem) as refused:
                 await publish_policy(store, shop, policy)
             assert refused.value.facts["name"] == name
         assert [one.version for one in await store.published()][-1] == Policy(holdout=spring).version
+        lower = Policy(holdout=Holdout(0.2, "spring"))
+        assert (await publish_policy(store, shop, lower))[0].version == lower.version
 
     run(story())
 
