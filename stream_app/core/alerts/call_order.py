@@ -8,6 +8,9 @@ unlikely: by weight × odds of no order within the horizon.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import numpy as np
 
 from stream_app.core.alerts.call_plan import Addition
@@ -48,19 +51,43 @@ def _take(order: Ints, count: int, free: Bools) -> None:
     free[order[free[order]][:count]] = False
 
 
-def rank_if_added(calls: Ints, priorities: Floats, capacity: int, added: Addition, priority: float) -> int | None:
-    """Return the rank, from 1, of a customer among the first calls of a plan that they alone join, or None.
+def ranks_if_added(
+    calls: Ints, priorities: Floats, capacity: int, added: Sequence[Addition], own: Floats
+) -> list[int | None]:
+    """Return the rank, from 1, that each of some customers has among the first calls of a plan that they alone join.
+
+    What an added customer changes depends on their deadline and on who leaves the plan for them. Their priority only
+    decides whether they are called, and they can take the place of one customer at most. Of those with equal deadlines,
+    only two are therefore added: one with the least priority of all, and one with the greatest.
 
     Args:
         calls: as for `first_calls`, of the plan.
         priorities: as for `first_calls`, of the plan.
         capacity: number of calls of a day.
-        added: where the customer would be in the plan.
-        priority: of the customer.
+        added: where each customer would be in the plan.
+        own: priority of each customer.
+
+    Returns:
+        Ranks, None for customers who would not be among the first calls.
     """
-    if added.displaced is not None:
-        calls, priorities = np.delete(calls, added.displaced), np.delete(priorities, added.displaced)
-    calls, priorities = np.insert(calls, added.place, added.calls), np.insert(priorities, added.place, priority)
-    first = first_calls(calls, priorities, capacity)
-    rank = int(np.searchsorted(first, added.place))
-    return rank + 1 if rank < len(first) and first[rank] == added.place else None
+    ranks: list[int | None] = [None] * len(added)
+    alike = defaultdict[tuple[int, int | None], list[int]](list)
+    for row, one in enumerate(added):
+        alike[one.calls, one.displaced].append(row)
+    for (until, displaced), rows in alike.items():
+        gone = [] if displaced is None else [displaced]
+        kept, left = np.delete(calls, gone), np.delete(priorities, gone)
+        place = added[rows[0]].place  # the others come before and after the same deadlines
+        joined = np.insert(kept, place, until)
+        least = first_calls(joined, np.insert(left, place, -np.inf), capacity)
+        first = first_calls(joined, np.insert(left, place, np.inf), capacity)
+        if place not in first:
+            continue
+        others = first[first != place]
+        others -= others > place  # their places without the added customer
+        rival = [int(one) - (one > place) for one in np.setdiff1d(least, first).tolist()]
+        for row in rows:
+            at, priority = added[row].place, float(own[row])
+            if all((priority, one) >= (left[one], at) for one in rival):  # the earlier in the plan if they are equal
+                ranks[row] = int(np.searchsorted(others, at)) + 1
+    return ranks

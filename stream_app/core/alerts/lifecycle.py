@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.call_order import call_priority, first_calls, rank_if_added
+from stream_app.core.alerts.call_order import call_priority, first_calls, ranks_if_added
 from stream_app.core.alerts.call_plan import Addition, days_until
 from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, calls_today
 from stream_app.core.alerts.planner import Jobs, plan_calls
@@ -199,11 +199,9 @@ def _called_today(
     act_by = np.array([one.act_by for one in plan], dtype=np.int64)
     calls = capacity * days_until(settings, plan[0].at, act_by) if plan else act_by
     priorities = _priorities(plan)
-    drawn: list[tuple[int, AlertCandidate]] = []
-    for (added, one), priority in zip(held_out, _priorities([one for _, one in held_out]).tolist(), strict=True):
-        rank = rank_if_added(calls, priorities, capacity, added, priority)
-        if rank is not None:
-            drawn.append((rank, one))
+    own = _priorities([one for _, one in held_out])
+    ranks = ranks_if_added(calls, priorities, capacity, [added for added, _ in held_out], own)
+    drawn = [(rank, one) for rank, (_, one) in zip(ranks, held_out, strict=True) if rank is not None]
     drawn.sort(key=lambda pair: (pair[0], pair[1].customer))
     return [plan[place] for place in first_calls(calls, priorities, capacity).tolist()], drawn
 
