@@ -17,7 +17,7 @@ from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Ints
 from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.units import DAY_US, SECOND_US, from_micros
-from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
+from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions, DrawRecord
 
 PLANNED_COLUMNS: Final = ("lost_probability", "expected_value")  # the last ones, only if calls are planned
 PREDICTION_COLUMNS: Final = (
@@ -237,6 +237,17 @@ def alert_records(opened: Iterable[Alert], closed: Iterable[AlertClosing]) -> li
         if not c.alert.is_held_out
     ]
     return sorted(records, key=lambda record: (record.at, record.kind, record.rank, record.alert_id))
+
+
+def draw_records(opened: Iterable[Alert], experiment: str) -> list[DrawRecord]:
+    """Return the first draw of each customer in a holdout experiment, from the alerts in order of time."""
+    first: dict[str, Alert] = {}
+    for alert in opened:
+        if alert.candidate.arm and alert.experiment == experiment:
+            first.setdefault(alert.customer, alert)
+    return [
+        DrawRecord(name, alert.opened_at, alert.candidate.share, alert.is_held_out) for name, alert in first.items()
+    ]
 
 
 def write_json_lines(lines: Iterable[dict[str, Any]], path: Path) -> None:

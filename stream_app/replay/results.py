@@ -71,6 +71,16 @@ class AlertRecord:
 
 
 @dataclass(frozen=True)
+class DrawRecord:
+    """The first draw of a customer in the holdout experiment."""
+
+    customer_id: str
+    at: int  # microseconds
+    share: float  # of customers held out at that time
+    is_held_out: bool
+
+
+@dataclass(frozen=True)
 class DriftEvent:
     """A change in the model's error found by a drift detector."""
 
@@ -131,4 +141,5 @@ class Results:
     versions_of: dict[str, str] = field(default_factory=dict)  # package -> version
     next_list: list[AlertCandidate] = field(default_factory=list)  # of the first list after the log, best first
     command: str = ""  # that reproduces the replay
+    draws: list[DrawRecord] = field(default_factory=list)  # of the experiment in the settings, in order of time
     unavailable: Spans = field(default_factory=no_spans)  # when customers get no planned call, whatever was called

@@ -24,7 +24,7 @@ from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption, NoOrders, ShortLog, TooManyRejected
 from stream_app.ingest import LogSummary, open_log
 from stream_app.replay.evaluation import metrics
-from stream_app.replay.outputs import alert_lines, alert_records, write_json_lines, write_predictions
+from stream_app.replay.outputs import alert_lines, alert_records, draw_records, write_json_lines, write_predictions
 from stream_app.replay.request import Request, Watcher
 from stream_app.replay.results import DriftEvent, LogFacts, Results
 from stream_app.replay.runner import Outcome, Replay
@@ -168,6 +168,7 @@ def results_of(request: Request, summary: LogSummary, replay: Replay, outcome: O
         unavailable=spans,
         decisions=decisions,
         alerts=alert_records(outcome.opened, outcome.closed),
+        draws=draw_records(outcome.opened, request.settings.holdout.experiment),
         drift=[DriftEvent(one.at, "log-loss", one.before, one.after) for one in replay.churn_model.drift],
         versions=outcome.versions,
         log=_log_facts(request.logs, summary, replay, outcome),

@@ -68,7 +68,7 @@ class CallDays:
         order = np.argsort(at, kind="stable")  # an order precedes a refund of the same time
         self._customer, self._at, self._amount = customer[order], at[order], amount[order]
         self._is_order = is_order[order]
-        self._held_out = evaluation.held_out
+        self._callable_from = evaluation.callable_from
         who, begin, end = evaluation.unavailable
         self._unavailable = np.zeros(self.customers, np.int64)  # number of reasons for which each gets no call
         self._reasons = np.concatenate((who, who)), np.concatenate((begin, end)), np.repeat((1, -1), len(who))
@@ -122,7 +122,7 @@ class CallDays:
         protocol = self.protocol
         silent = now - self._last
         left = protocol.lost_after_us - protocol.act_before_us - silent
-        may_be_called = ~self._held_out & (self._unavailable == 0)
+        may_be_called = (self._callable_from <= now) & (self._unavailable == 0)
         who = np.flatnonzero((self._last >= 0) & (silent < protocol.lost_after_us) & may_be_called)
         age_days = (now - self._first[who]) / DAY_US
         return CallDay(

@@ -90,12 +90,11 @@ def alert_calls(evaluation: Evaluation) -> Calls:
     Urgent alerts are not part of the lists. Calls count neither for the product nor for the rules if they go to
     customers that a holdout experiment leaves alone unless they are exempt, or that staff contacted about a complaint.
     """
-    names, held_out = evaluation.results.decisions.customers, evaluation.held_out
-    index = {name: i for i, name in enumerate(names) if not held_out[i]}
+    index = {name: i for i, name in enumerate(evaluation.results.decisions.customers)}
     opened = [a for a in evaluation.results.alerts if a.kind == "opened" and a.customer_id in index]
     opened.sort(key=lambda a: (a.at, a.rank))
     customer, at = (np.array(one, np.int64) for one in ([index[a.customer_id] for a in opened], [a.at for a in opened]))
-    available = evaluation.is_available(customer, at)
+    available = evaluation.is_available(customer, at) & (at >= evaluation.callable_from[customer])
     return Calls(customer[available], at[available])
 
 
@@ -127,7 +126,7 @@ def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, o
         "months": months,
         "list_days": days,
         "planned_per_day": p.capacity - p.reserve,
-        "held_out_share": p.holdout.share,
+        "held_out_share": float(evaluation.held_out.mean()) if len(evaluation.held_out) else 0.0,
         "complaints": complaint_figures(evaluation, silences),
         "lost": {
             "enough": silences.enough,
@@ -144,7 +143,7 @@ def header(evaluation: Evaluation, silences: Silences, days: int) -> dict[str, o
 
 def complaint_figures(evaluation: Evaluation, silences: Silences) -> dict[str, object]:
     """Return the lost silences in which staff worked on a complaint; they are left out of what calls reach."""
-    by_staff = silences.among(~(evaluation.compared | evaluation.held_out[silences.orders.customer]))
+    by_staff = silences.among(~(evaluation.compared | evaluation.left_alone))
     total = silences.total_worth
     return {"silences": by_staff.count, "worth_share": by_staff.total_worth / total if total else None}
 

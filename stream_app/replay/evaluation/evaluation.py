@@ -112,12 +112,37 @@ class Evaluation:
         return self.results.decisions.lost_probability is not None and self.protocol.rank_by != "risk"
 
     @cached_property
-    def held_out(self) -> Bools:
-        """Whether each customer belongs to those of a holdout experiment who are not called, unless they are exempt."""
+    def callable_from(self) -> Ints:
+        """Since when a holdout experiment lets each customer be called, microseconds; NOT_DUE: it never does.
+
+        Drawn customers keep the arm of their first draw. Those who were never drawn have the arm that a draw would give
+        them at the end of the log. If the share has fallen, customers who are held out only at the higher share can be
+        called after the last list to which it applied. Exempt customers are treated as if they were not.
+        """
         names, holdout = self.results.decisions.customers, self.protocol.holdout
         if not holdout.share:
-            return np.zeros(len(names), np.bool_)
-        return np.array([draw(name, holdout.experiment) < holdout.share for name in names], np.bool_)
+            return np.zeros(len(names), np.int64)
+        last_share = holdout.share_after(len(self.results.draws))
+        fell_at = max((one.at + 1 for one in self.results.draws if one.share > last_share), default=0)
+        arms = {one.customer_id: one.is_held_out for one in self.results.draws}
+        numbers = ((name, draw(name, holdout.experiment)) for name in names)
+        return np.array(
+            [
+                NOT_DUE if arms.get(name, number < last_share) else fell_at if number < holdout.share else 0
+                for name, number in numbers
+            ],
+            np.int64,
+        )
+
+    @cached_property
+    def held_out(self) -> Bools:
+        """Whether a holdout experiment leaves each customer alone until the end of the log."""
+        return self.callable_from == NOT_DUE
+
+    @cached_property
+    def left_alone(self) -> Bools:
+        """Whether a holdout experiment leaves the customer alone when a silence begins, by the index of its order."""
+        return self.orders.at < self.callable_from[self.orders.customer]
 
     @cached_property
     def unavailable(self) -> tuple[Ints, Ints, Ints]:
@@ -134,12 +159,12 @@ class Evaluation:
     def compared(self) -> Bools:
         """Whether what calls reach is compared for each silence, by the index of its order.
 
-        It is not if a holdout experiment leaves the customer alone, or if staff worked on a complaint in the silence:
-        they contacted the customer without any list.
+        It is not if a holdout experiment leaves the customer alone when the silence begins, or if staff worked on a
+        complaint in it: they contacted the customer without any list.
         """
         who, begin, _, is_complaint = self.results.unavailable
         order = self.orders.last_before(who[is_complaint], begin[is_complaint])
-        found = ~self.held_out[self.orders.customer]
+        found = ~self.left_alone
         found[order[order >= 0]] = False
         return found
 

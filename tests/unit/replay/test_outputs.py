@@ -15,7 +15,14 @@ from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.core.uplift import holdout
 from stream_app.core.uplift.holdout import HELD_OUT, TREATED, Holdout, draw
-from stream_app.replay.outputs import PLANNED_COLUMNS, PREDICTION_COLUMNS, alert_lines, alert_records, write_predictions
+from stream_app.replay.outputs import (
+    PLANNED_COLUMNS,
+    PREDICTION_COLUMNS,
+    alert_lines,
+    alert_records,
+    draw_records,
+    write_predictions,
+)
 from stream_app.replay.runner import Outcome, Replay
 from stream_app.replay.uplift import subjects
 from stream_app.simulate import ShopSettings, simulate
@@ -82,6 +89,20 @@ def test_a_holdout_does_not_depend_on_the_partitions(policy: Policy) -> None:
     assert not arms[0] & arms[1]
     assert all(line["experiment"] == "spring" for line in drawn)
     assert any(line.get("held_out") for line in lines[0] if line["kind"] == "closed")
+
+
+def test_the_draws_of_a_replay_are_the_first_ones_with_the_share_of_their_time() -> None:
+    falling = Holdout(0.6, "spring", planned=6, later_share=0.1)
+    outcome = replayed(msgspec.structs.replace(PLANNED, holdout=falling))
+    draws = draw_records(outcome.opened, "spring")
+    assert len(draws) == len({one.customer_id for one in draws}) < len(outcome.opened)
+    assert [one.at for one in draws] == sorted(one.at for one in draws)
+    assert {one.share for one in draws} == {0.6, 0.1}
+    assert all(one.is_held_out == (draw(one.customer_id, "spring") < one.share) for one in draws)
+    assert {alert.customer for alert in outcome.opened if alert.is_held_out} == {
+        one.customer_id for one in draws if one.is_held_out
+    }
+    assert draw_records(outcome.opened, "autumn") == []
 
 
 def is_held_out(line: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 
 from stream_app.core.arrays import Ints
 from stream_app.core.units import DAY_US, HOUR_US
-from stream_app.core.uplift.holdout import draw
+from stream_app.core.uplift.holdout import Holdout, draw
 from stream_app.replay.evaluation.call_days import CallDays, Calls, Ranking, simulate
 from stream_app.replay.evaluation.call_figures import alert_calls, call_figures, ladder
 from stream_app.replay.evaluation.distribution import lead_summary
@@ -30,7 +30,7 @@ from stream_app.replay.evaluation.rankings import RULES, list_times, product_of,
 from stream_app.replay.evaluation.reach import interval, most_reachable, reached_by, resampled
 from stream_app.replay.evaluation.silences import Silences, find_silences
 from stream_app.replay.evaluation.worth import newest_decisions
-from stream_app.replay.results import AlertRecord, Results
+from stream_app.replay.results import AlertRecord, DrawRecord, Results
 from tests.harness.invented_replay import START, no_refunds, results
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -332,6 +332,55 @@ def test_customers_who_are_held_out_count_neither_for_alerts_nor_for_rules(evalu
     assert some["product"]["of"] < everybody["product"]["of"]
     figures: Any = call_figures(given)
     assert figures["lost"]["silences"] == everybody["product"]["of"]  # the shop loses them all the same
+
+
+FALLING = Holdout(0.6, "calls", planned=100, later_share=0.1)
+
+
+def with_draws(given: Results, holdout: Holdout) -> Results:
+    """Return the replay without the alerts of those whom an experiment holds out, and with its draws."""
+    drawn: dict[str, DrawRecord] = {}
+    for at, day in groupby(given.alerts, key=lambda alert: alert.at):
+        share = holdout.share_after(len(drawn))
+        for name in [alert.customer_id for alert in day]:
+            drawn.setdefault(name, DrawRecord(name, at, share, draw(name, holdout.experiment) < share))
+    alerts = [alert for alert in given.alerts if not drawn[alert.customer_id].is_held_out]
+    settings = given.settings | {"holdout": msgspec.to_builtins(holdout)}
+    return replace(given, settings=settings, alerts=alerts, draws=list(drawn.values()))
+
+
+def test_customers_are_held_out_by_their_own_draw_if_the_share_falls_within_the_log(evaluation: Evaluation) -> None:
+    given = evaluate(with_draws(evaluation.results, FALLING))
+    names, draws = given.results.decisions.customers, given.results.draws
+    numbers = np.array([draw(name, "calls") for name in names])
+    between = (numbers >= 0.1) & (numbers < 0.6)  # held out at the first share only
+    arms = {one.customer_id: one.is_held_out for one in draws}
+    assert {one.share for one in draws} == {0.6, 0.1}
+    assert given.held_out.tolist() == [arms.get(name, draw(name, "calls") < 0.1) for name in names]
+    assert 10 < (between & given.held_out).sum() < between.sum() - 10
+    fell_at = max(one.at for one in draws if one.share == 0.6)
+
+    own, opened = alert_calls(given), given.results.alerts
+    assert own.at.tolist() == [alert.at for alert in opened]  # no call of the product is left out
+    assert between[own.customer].sum() > 10
+    moments = list_times(given, START + 40 * DAY_US, given.end_at)
+    for runs in simulated(given, moments, rules_of(given), 3).values():
+        assert not given.held_out[runs[3].customer].any()
+        late = runs[3].at[between[runs[3].customer]]
+        assert len(late)
+        assert late.min() > fell_at
+    orders = given.orders
+    expected = ~given.held_out[orders.customer] & (~between[orders.customer] | (orders.at > fell_at))
+    assert given.compared.tolist() == expected.tolist()
+    figures: Any = call_figures(given)
+    assert figures["held_out_share"] == given.held_out.mean() < 0.5
+
+
+def test_a_share_that_has_not_fallen_yet_holds_out_by_the_first_share(evaluation: Evaluation) -> None:
+    given = evaluate(with_draws(evaluation.results, Holdout(0.6, "calls", later_share=0.1)))
+    names = given.results.decisions.customers
+    assert given.held_out.tolist() == [draw(name, "calls") < 0.6 for name in names]
+    assert set(given.callable_from[~given.held_out].tolist()) == {0}
 
 
 def test_more_calls_reach_more_and_the_oracle_most(evaluation: Evaluation) -> None:
