@@ -67,7 +67,7 @@ def read_figures(folder: Path) -> UpliftFigures:
     try:
         return msgspec.json.decode(path.read_bytes(), type=UpliftFigures)
     except OSError as error:
-        remedy = f"It has no {FIGURES_FILE}. Replay the log with --rank-by worth --holdout 20%."
+        remedy = f"It has no {FIGURES_FILE}. Replay the log with --holdout 20%."
         raise BadOption(option="FOLDER", value=str(folder), remedy=remedy) from error
     except msgspec.MsgspecError as error:
         raise BadOption(option="FOLDER", value=str(path), remedy=f"It cannot be read: {error}.") from error
