@@ -151,9 +151,9 @@ def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         "capacity": capacity,
         "zone": zone,
     }
+    shop, log_format = read_settings(settings, given), LogFormat(form, pairs(columns), pairs(kinds), kind)
     if out is not None:
         _check_page(out)
-    shop, log_format = read_settings(settings, given), LogFormat(form, pairs(columns), pairs(kinds), kind)
     with ProgressBars() as bars:
 
         def observer(place: int, total: int) -> OnProgress:
@@ -175,10 +175,13 @@ def try_(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
 
 
 def _check_page(page: Path) -> None:
-    """Create the folder of a page, before the replays. Raises BadOption."""
+    """Create the folder of a page, and check that the page can be written, before the replays. Raises BadOption."""
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not page.exists()
         page.open("ab").close()
+        if is_new:
+            page.unlink()  # a replay that fails leaves no empty page
     except OSError as error:
         remedy = f"It cannot be created: {error.strerror}. Use another path."
         raise BadOption(option="--out", value=str(page), remedy=remedy) from error

@@ -27,7 +27,7 @@ from stream_app.replay.evaluation.silences import Silences, find_silences
 from stream_app.replay.evaluation.worth import currency_of
 from stream_app.replay.request import Request
 from stream_app.replay.runner import OnProgress, Replay
-from stream_app.replay.session import collector_off, results_of
+from stream_app.replay.session import check_length, check_orders, collector_off, results_of
 
 
 @dataclass
@@ -97,17 +97,19 @@ def try_policies(
         on_progress: returns the observer of a replay, given the index of its policy and the number of events.
 
     Raises:
-        UnusableLog: the log cannot be replayed.
+        UnusableLog: the log cannot be replayed, is not longer than the horizon, or has no orders.
     """
     trials = []
     with tempfile.TemporaryDirectory(prefix="policy-") as folder, open_log(logs, form, Path(folder)) as log:
         summary = log.scan()
         for place, policy in enumerate(policies):
             shop = settings.with_policy(policy)
+            request = Request(tuple(logs), form, shop, Path(folder))
+            check_length(request, summary)
             replay = Replay(shop, on_progress=on_progress(place, summary.events))
             with collector_off():
                 outcome = replay.run(log.batches())
-            request = Request(tuple(logs), form, shop, Path(folder))
+            check_orders(request, summary, outcome)
             evaluation = evaluate(results_of(request, summary, replay, outcome, seconds=1.0))
             called = [alert for alert in outcome.opened if not alert.is_held_out]
             trials.append(Trial(shop, evaluation, called, dict(outcome.suppressed)))

@@ -18,8 +18,10 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from stream_app.core.alerts.call_quotas import DayLimits
 from stream_app.core.alerts.contact_history import OPT_OUT
 from stream_app.core.model.features import FEATURES
+from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption, NoOrders, ShortLog, TooManyRejected
 from stream_app.ingest import LogSummary, open_log
@@ -55,7 +57,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
         rejected = request.out / REJECTED
         with open_log(request.logs, request.form, Path(workdir), not_after=request.not_after, rejected=rejected) as log:
             summary = log.scan(watcher.reading)
-            _check_length(request, summary)
+            check_length(request, summary)
             replay = Replay(
                 request.settings,
                 request.partitions,
@@ -64,13 +66,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
             )
             with collector_off():
                 outcome = replay.run(log.batches())
-            if not len(outcome.money):
-                raise NoOrders(
-                    file=", ".join(request.logs),
-                    events=summary.events,
-                    action=request.settings.order_action,
-                    unknown=_unknown_steps(summary.unknown_words.get("order.action", {})),
-                )
+            check_orders(request, summary, outcome)
             results = results_of(request, summary, replay, outcome, time.perf_counter() - started)
     return write_results(request, results, outcome, watcher), summary
 
@@ -94,12 +90,23 @@ def _make_folder(out: Path) -> None:
         ) from error
 
 
-def _check_length(request: Request, summary: LogSummary) -> None:
+def check_length(request: Request, summary: LogSummary) -> None:
     """Raise ShortLog if the log is not longer than the horizon, in which case no decision could get a label."""
     days = (summary.last_at - summary.first_at) / DAY_US
     horizon = request.settings.horizon / DAY_US
     if days <= horizon:
         raise ShortLog(file=", ".join(request.logs), days=days, horizon=horizon)
+
+
+def check_orders(request: Request, summary: LogSummary, outcome: Outcome) -> None:
+    """Raise NoOrders if no event of the log counts as an order."""
+    if not len(outcome.money):
+        raise NoOrders(
+            file=", ".join(request.logs),
+            events=summary.events,
+            action=request.settings.order_action,
+            unknown=_unknown_steps(summary.unknown_words.get("order.action", {})),
+        )
 
 
 def check_rejected(request: Request, summary: LogSummary) -> None:
@@ -225,8 +232,7 @@ def shown_settings(request: Request) -> dict[str, object]:
         **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
         "policy": settings.policy.version,
         **({"stopped_measures": stopped} if (stopped := list(settings.policy.benefit.stopped)) else {}),
-        "reserve": settings.capacity - settings.planned_capacity if settings.plans_calls else 0,
-        "limited_calls": settings.policy.limits_calls,
+        **(_planning(settings) if settings.plans_calls else {}),
         **{name: value / DAY_US for name, value in in_days.items()},
         "excluded": sorted(settings.excluded),
         "format": request.form.name,
@@ -236,6 +242,14 @@ def shown_settings(request: Request) -> dict[str, object]:
         "currency": request.currency,
         "contact_cost": request.contact_cost,
         "not_after": request.not_after.isoformat() if request.not_after else None,
+    }
+
+
+def _planning(settings: Settings) -> dict[str, object]:
+    """Return what the policy takes from the planned calls."""
+    return {
+        "reserve": settings.capacity - settings.planned_capacity,
+        "limited_calls": DayLimits.of(settings).has_quotas or settings.policy.benefit.limits_calls,
     }
 
 

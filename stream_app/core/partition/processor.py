@@ -144,9 +144,8 @@ class PartitionProcessor:
         before = ComplaintsBefore.of(customer.vector, self.settings) if step is not None else None
         period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
-        if customer.amounts is None and self.settings.plans_calls and isinstance(event, Order | Complaint):
-            customer.amounts = OrderAmounts()  # ranked by risk, predictions would differ from those of earlier releases
-        apply_event(customer.vector, event, at, local_day, counts, self._tracked_days, customer.amounts)
+        amounts = self._amounts(customer, event)
+        apply_event(customer.vector, event, at, local_day, counts, self._tracked_days, amounts)
         self.explainer.record_event(customer, event, at, counts, self.stream_time)
         if counts or before is not None or customer.counters[PERIOD] != period:
             self.aggregator.population.mark_changed(customer)
@@ -154,6 +153,14 @@ class PartitionProcessor:
             self.alerts.update_targets(customer, before, step, at, self.stream_time)
         if isinstance(event, Complaint) and event.form is ComplaintForm.UNSUBSCRIBE:
             self.alerts.record_opt_out(customer, at)
+
+    def _amounts(self, customer: Customer, event: CustomerEvent) -> OrderAmounts | None:
+        """Return the amounts to update, or None: ranked by risk, predictions are those of earlier releases."""
+        if not self.settings.plans_calls:
+            return None
+        if customer.amounts is None and isinstance(event, Order | Complaint):
+            customer.amounts = OrderAmounts()
+        return customer.amounts
 
     def _apply_order(self, customer: Customer, at: int) -> None:
         closed = self.stream_time - self.settings.lateness - 1  # labels of horizons that ended by then are final

@@ -115,6 +115,11 @@ class Benefit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a customer's causes must be known to decide on a call."""
         return bool(self.by_cause or self.stopped)
 
+    @property
+    def limits_calls(self) -> bool:
+        """Whether calls depend on more than P(lost), the worth and repetition."""
+        return bool(self.cost or self.by_silence or self.needs_causes)
+
     def factors(self, silent_days: Floats) -> Floats:
         """Return the factors of the chance to help of calls after silences, whatever their cause.
 
@@ -158,13 +163,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     currency: Currency = Currency()
     campaigns: tuple[Campaign, ...] = ()
     holdout: Holdout | None = None  # None: the setting `holdout`
-
-    @property
-    def limits_calls(self) -> bool:
-        """Whether more than the capacity, the reserve and repetition limits the planned calls."""
-        benefit, capacity = self.benefit, self.capacity
-        has_quotas = capacity.one_time is not None or capacity.repeat is not None
-        return bool(has_quotas or benefit.cost or benefit.by_silence or benefit.needs_causes)
 
     @cached_property
     def version(self) -> str:

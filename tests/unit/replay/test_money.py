@@ -11,6 +11,7 @@ import pytest
 
 from stream_app.core.events.enumerations import OrderAction
 from stream_app.core.events.schema import Order, decode
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.state.vector import SLOT
 from stream_app.core.units import DAY_US
@@ -62,3 +63,14 @@ def test_the_state_has_the_money_of_the_report_if_calls_are_planned(rank_by: str
     assert len(net) > 50
     for customer, amount in net.items():
         assert states[names[customer]].vector[SLOT["money"]] == pytest.approx(amount)
+
+
+def test_money_is_gross_again_after_a_change_to_ranking_by_risk() -> None:
+    processor = PartitionProcessor(Settings(rank_by="worth"))
+    steps = [step("paid", 50.0, order_id="o", event_id="1"), step("returned", order_id="o", event_id="2")]
+    processor.apply(steps[0], steps[0].at)
+    customer = processor.customers["c"]
+    assert customer.amounts is not None
+    processor.use(Settings(rank_by="risk"))
+    processor.apply(steps[1], steps[1].at)
+    assert customer.vector[SLOT["money"]] == 50.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from functools import cache
 from math import isnan
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,10 @@ from stream_app.core.policy.campaign import Campaign
 from stream_app.core.policy.policy import Benefit, Capacity, Cases, Contacts, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
+from stream_app.ingest import LogFormat
+from stream_app.replay.request import Request
 from stream_app.replay.runner import Outcome, Replay
+from stream_app.replay.session import shown_settings
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.log import simulate
 
@@ -194,3 +198,21 @@ def test_customers_are_counted_on_days_without_calls() -> None:
     assert not any(sale.covers(SHOP.local(alert.opened_at).date()) for alert in outcome.opened)
     assert outcome.suppressed[CAMPAIGN] > len(days)
     assert replayed().suppressed[CAMPAIGN] == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_limited"),
+    [
+        (Policy(), False),
+        (QUOTAS, True),
+        (Policy(capacity=Capacity(one_time=1.0, repeat=1.0)), False),  # a quota of all calls limits none
+        (Policy(benefit=Benefit(cost=1.0)), True),
+    ],
+    ids=["default", "quotas", "quotas of all calls", "cost"],
+)
+def test_settings_show_what_limits_planned_calls(policy: Policy, is_limited: bool) -> None:
+    planned = Settings(capacity=10).with_policy(policy)
+    shown = shown_settings(Request((), LogFormat("jsonl"), planned, Path()))
+    assert (shown["reserve"], shown["limited_calls"]) == (policy.capacity.reserve, is_limited)
+    by_risk = shown_settings(Request((), LogFormat("jsonl"), Settings(rank_by="risk").with_policy(policy), Path()))
+    assert not {"reserve", "limited_calls"} & by_risk.keys()

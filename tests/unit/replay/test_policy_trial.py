@@ -12,17 +12,19 @@ from typer.testing import CliRunner
 
 from stream_app.cli import app
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
+from stream_app.core.events.schema import Event
 from stream_app.core.policy.policy import Benefit, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, MONTH_DAYS
+from stream_app.errors import NoOrders, ShortLog
 from stream_app.ingest import LogFormat, LogSummary
 from stream_app.replay.evaluation.evaluation import evaluate
-from stream_app.replay.policy_trial import Reached, Trial, figures_of
+from stream_app.replay.policy_trial import Reached, Trial, figures_of, try_policies
 from stream_app.replay.request import Request
 from stream_app.replay.runner import Replay
 from stream_app.replay.session import results_of
 from stream_app.simulate import ShopSettings, write_log
-from tests.harness.shops import T0, order
+from tests.harness.shops import T0, browsing, order
 
 SHOP = Settings(
     horizon=30 * DAY_US,
@@ -116,3 +118,41 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_replays(tmp_path: P
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
     assert "--out" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--horizon", "nonsense"], "nonsense"), (["--log", "nowhere.jsonl"], "nowhere.jsonl")],
+)
+def test_a_trial_that_fails_leaves_no_page(options: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("cases: {cooldown: 0}\n", encoding="utf-8")
+    page = tmp_path / "page.html"
+    words = ["policy", "try", f"{tmp_path}/a.yaml", "--log", "nowhere.jsonl", "--out", str(page), *options]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert not page.exists()
+
+
+def test_a_page_of_an_earlier_trial_survives_one_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("cases: {cooldown: 0}\n", encoding="utf-8")
+    page = tmp_path / "page.html"
+    page.write_text("earlier", encoding="utf-8")
+    words = ["policy", "try", f"{tmp_path}/a.yaml", "--log", "nowhere.jsonl", "--out", str(page)]
+    assert CliRunner().invoke(app, words).exit_code == 2
+    assert page.read_text(encoding="utf-8") == "earlier"
+
+
+@pytest.mark.parametrize(
+    ("events", "error"),
+    [
+        ([order("c", T0), order("c", T0 + DAY_US)], ShortLog),
+        ([browsing("c", T0), browsing("c", T0 + 90 * DAY_US)], NoOrders),
+    ],
+    ids=["short", "no orders"],
+)
+def test_a_log_that_a_replay_refuses_is_refused(events: list[Event], error: type[Exception], tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join(map(msgspec.json.encode, events)))
+    with pytest.raises(error):
+        try_policies([str(log)], LogFormat("jsonl"), SHOP, [Policy()], lambda *_: lambda *_: None)
