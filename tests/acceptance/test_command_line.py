@@ -94,6 +94,7 @@ def test_predictions_have_the_promised_columns_and_one_decision_a_period(replaye
     found = rows(replayed / "predictions.csv")
     assert list(found[0]) == [
         "customer_id", "decided_at", "probability", "label", "matured_at", "source", "model_version",
+        "lost_probability", "expected_value",
     ]  # fmt: skip
     assert len(found) > 2000
     assert {row["source"] for row in found} == {"prior", "model"}
@@ -110,9 +111,8 @@ def alerts(folder: Path) -> list[dict[str, Any]]:
 def test_alerts_are_explained_and_urgent_ones_come_at_any_hour(replayed: Path) -> None:
     opened = [line for line in alerts(replayed) if line["kind"] == "opened"]
     assert all(line["segment"] and line["causes"] and line["evidence"] for line in opened)
-    urgent = [line for line in opened if line.get("urgent")]
-    assert urgent
-    assert {next(iter(line["evidence"])) for line in urgent} == {"unanswered", "unsolved"}
+    urgent = [line for line in alerts(replayed) if line["kind"] == "urgent"]
+    assert {next(iter(line["evidence"])) for line in urgent} == {"unanswered", "low_review"}
     assert {line["rank"] for line in urgent} == {0}
     ids = {line["alert_id"] for line in urgent}
     assert len(ids) == len(urgent)
@@ -121,7 +121,8 @@ def test_alerts_are_explained_and_urgent_ones_come_at_any_hour(replayed: Path) -
 
 
 def test_alerts_respect_the_capacity_and_are_never_open_twice(replayed: Path) -> None:
-    lines = [line for line in alerts(replayed) if not line.get("urgent") and line.get("reason") != "met"]
+    urgent = {line["alert_id"] for line in alerts(replayed) if line["kind"] == "urgent"}
+    lines = [line for line in alerts(replayed) if line["alert_id"] not in urgent]
     opened: dict[str, list[int]] = {}
     open_now: set[str] = set()
     for line in lines:
@@ -133,16 +134,24 @@ def test_alerts_respect_the_capacity_and_are_never_open_twice(replayed: Path) ->
             assert "T09:00:00" in line["at"]
         else:
             open_now.remove(line["customer_id"])
-            assert line["reason"] in {"returned", "lost", "fell"}
+            assert line["reason"] in {"returned", "expired"}
     assert opened
     assert all(ranks == list(range(1, len(ranks) + 1)) and len(ranks) <= 3 for ranks in opened.values())
 
 
-def test_more_partitions_give_the_same_predictions_and_alerts(shop: Path, replayed: Path, tmp_path: Path) -> None:
-    arguments = ("--horizon", "30d", "--active-window", "90d", "--capacity", 3, "--out", tmp_path, "--partitions", 4)
-    assert run("replay", shop, *arguments).returncode == 0
-    assert (tmp_path / "predictions.csv").read_bytes() == (replayed / "predictions.csv").read_bytes()
-    assert unexplained_alerts(tmp_path) == unexplained_alerts(replayed)
+@pytest.mark.parametrize("rank_by", ["risk", "worth"])
+def test_more_partitions_give_the_same_predictions_and_alerts(rank_by: str, shop: Path, tmp_path: Path) -> None:
+    """Planned calls rest after an urgent case, and a partition knows only from its own customers who gets answers."""
+    settings = tmp_path / "shop.toml"
+    settings.write_text("answer_within = 0\nsolve_within = 0\n" if rank_by == "worth" else "", encoding="utf-8")
+    arguments = ("--horizon", "30d", "--active-window", "90d", "--capacity", 3, "--rank-by", rank_by)
+    for partitions in (1, 4):
+        out = tmp_path / str(partitions)
+        done = run("replay", shop, *arguments, "--settings", settings, "--partitions", partitions, "--out", out)
+        assert done.returncode == 0, done.stderr.decode()
+    one, four = tmp_path / "1", tmp_path / "4"
+    assert (four / "predictions.csv").read_bytes() == (one / "predictions.csv").read_bytes()
+    assert unexplained_alerts(four) == unexplained_alerts(one)
 
 
 EXPLAINED = ("causes", "evidence", "segment")
