@@ -207,7 +207,7 @@ class MemorySystem:
             task.end_trainer_hold(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
         step = task.step(self._model(task.version))
         if step is None:
-            return self._found(task.policies)
+            return self._found(task.policies, task.policies.missing)
         if self.rng.random() < self.crashes:  # before the commit is stored
             self.tasks[number] = self._new_task(number)
             return True
@@ -221,9 +221,9 @@ class MemorySystem:
                 self._relay(stored.sequence, unpack(record, Outgoing))
         return True
 
-    def _found(self, policies: KnownPolicies) -> bool:
+    def _found(self, policies: KnownPolicies, missing: str) -> bool:
         """Perhaps find the policy that is missing. Return whether there is one to be found."""
-        found = self.policies.get(policies.missing) if policies.missing else None
+        found = self.policies.get(missing) if missing else None
         if found is not None and self.rng.random() < 0.3:
             policies.add(found)
         return found is not None
@@ -266,7 +266,9 @@ class MemorySystem:
                 self.allocator.push(number, offset, sequence, unpack(value, CandidateBatch))
         decided = self.allocator.decide()
         if decided is None:
-            return bool(self.allocator.missing_policy) and self._found(self.allocator.policies)
+            return bool(self.allocator.missing_policy) and self._found(
+                self.allocator.policies, self.allocator.missing_policy
+            )
         assert decided.commit.base == self.allocator_stored
         self.allocator_stored = decided.commit.position
         for record in decided.commit.outbox:

@@ -71,7 +71,7 @@ def test_a_policy_is_published_once_and_shown(store: MemoryPolicyStore, tmp_path
     [
         ("capacity: {per_day: none}", "line 1"),
         ("capacity: {reserve: 30}", "leaves no calls beside the policy's reserve"),
-        ("holdout: {share: 0.5, experiment: spring}", "changes the rules of the experiment 'spring'"),
+        ("holdout: {share: 0.2, experiment: spring, planned: 9}", "changes the rules of the experiment 'spring'"),
         ("currency: {base: EUR}", "is not CNY, the currency of the amounts that are stored"),
     ],
 )

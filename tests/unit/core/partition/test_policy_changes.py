@@ -248,9 +248,9 @@ def test_what_a_running_shop_cannot_change_is_refused() -> None:
     assert obstacle(MANY, none, euros, [])[0] == "currency.base"
     assert obstacle(yuan, none, MANY, []) == ("", "", "")
     assert obstacle(Policy(currency=Currency("CNY", {"EUR": 9.0})), none, yuan, []) == ("", "", "")
-    for after in (Holdout(0.2, "spring"), Holdout(0.4, "spring", window=DAY_US)):
+    for after in (Holdout(0.4, "spring", planned=9), Holdout(0.4, "spring", window=DAY_US)):
         field, problem, _ = obstacle(MANY, after, MANY, [spring, Holdout(0.2, "summer")])
         assert field == "holdout"
         assert "'spring'" in problem
-    for allowed in (spring, Holdout(0.2, "autumn"), none):
+    for allowed in (spring, Holdout(0.2, "spring"), Holdout(0.2, "autumn"), none):
         assert obstacle(MANY, allowed, MANY, [spring]) == ("", "", "")
