@@ -29,6 +29,8 @@ SETTINGS: Final = {
     "shop.working_days": "0,1,2,3,4,5,6",
     "shop.capacity": "20",
     "shop.alert_above": "0.6",
+    "shop.holdout.share": "0.3",
+    "shop.holdout.window": "10d",
     "kafka.partitions": "4",
     "health.watchdog_after": "0s",
 }
