@@ -100,6 +100,7 @@ def live(folder: Path, receiver: Receiver, kafka: str, monkeypatch: pytest.Monke
     """Provide a system whose Redis holds the keyspace, with topics that end at its positions."""
     facts, prefix = json.loads((folder / "facts.json").read_bytes()), f"u{uuid4().hex[:8]}"
     settings = {**facts["settings"], "model.key_file": str(folder / "test-key.txt"), "kafka.group": prefix}
+    settings["shop.rank_by"] = "risk"  # the default of that release
     settings |= {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
     with ExitStack() as stack:
         site = stack.enter_context(SiteThread(hook=receiver.hook, closed=receiver.hook, robot=receiver.robot))

@@ -124,6 +124,8 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
 def _announcement(alert: Alert) -> AlertMessage:
     opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
     opened = msgspec.structs.replace(opened, contact_rules=alert.contact_rules)
+    if not alert.candidate.arm:
+        return opened
     if not alert.is_held_out:
         return msgspec.structs.replace(opened, experiment=alert.experiment, holdout_share=alert.candidate.share)
     return AlertHeldOut(

@@ -217,6 +217,7 @@ def test_the_partition_learns_the_contact_hours_with_the_alert() -> None:
     assert note.contact_rules == arrived.contact_rules == rules
     assert arrived.without_explanation().contact_rules is None
     assert b"contact_rules" not in alert_records.opening(0, replace(alert, contact_rules=None), 7)[1].payload
+    assert b"holdout_share" not in opened.payload, "it was not drawn"
 
 
 def test_an_explanation_that_is_too_long_is_left_out() -> None:
