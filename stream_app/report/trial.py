@@ -13,8 +13,6 @@ from stream_app.report.tables import Cell, Table, capitalized
 
 Figures = Mapping[str, Any]
 EQUAL: Final = 0.0005  # shares that differ by less are shown as equal
-
-
 _NOBODY: Final = {"calls": 0, "people": 0, "money": 0.0}
 
 

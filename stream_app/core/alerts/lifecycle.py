@@ -178,10 +178,11 @@ def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[
             one,
             policy=policy,
             experiment=settings.holdout.experiment if one.arm else "",
+            contact_rules=settings.contact_rules,
         )
         for rank, low, one in ranked
     ]
-    return [replace(one, contact_rules=settings.contact_rules) for one in alerts], put_off
+    return alerts, put_off
 
 
 def _called_with_quotas(plan: Sequence[AlertCandidate], settings: Settings) -> tuple[list[AlertCandidate], int]:

@@ -28,8 +28,18 @@ from stream_app.core.state.vector import SLOT
 from stream_app.core.units import DAY_US, HOUR_US, from_micros
 from stream_app.core.uplift.holdout import Holdout
 from tests.harness.in_memory import TOPICS, MemorySystem, publish, tick
-from tests.harness.shops import PLANNED, SHOP, T0, complaint, logs, order, trained_model
-from tests.unit.core.partition.test_task import COSTLY, as_read, assert_same, busy_log, fetch, replayed, sent, steps_of
+from tests.harness.shops import PLANNED, SHOP, T0, complaint, order, trained_model
+from tests.unit.core.partition.test_task import (
+    COSTLY,
+    RUNS,
+    as_read,
+    assert_same,
+    busy_log,
+    fetch,
+    replayed,
+    sent,
+    steps_of,
+)
 
 FEW = Policy(capacity=Capacity(per_day=1), cases=Cases(expire_after=2 * DAY_US, cooldown=0), contacts=Contacts(7))
 MANY = Policy(capacity=Capacity(per_day=4), cases=Cases(expire_after=5 * DAY_US, cooldown=0), contacts=Contacts(7))
@@ -57,10 +67,7 @@ def run(
 
 @COSTLY
 @given(
-    logs(customers=6, max_size=40, contacts=True).map(as_read),
-    st.integers(1, 3),
-    st.integers(0, 2**32),
-    st.sampled_from((0, 0.1)),
+    *RUNS,
     st.sampled_from((SHOP, PLANNED)),
     st.lists(st.tuples(st.integers(0, 40 * 24), st.sampled_from((FEW, MANY, SUMMER))), max_size=4),
 )

@@ -126,15 +126,17 @@ def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], par
 
 
 FOLLOWING = Limits(events=7, decisions=5, follows=True)
-
-
-@COSTLY
-@given(
+# A log, the number of partitions, a seed, and how often a process crashes.
+RUNS = (
     logs(customers=6, max_size=40, contacts=True).map(as_read),
     st.integers(1, 3),
     st.integers(0, 2**32),
     st.sampled_from((0, 0.1)),
 )
+
+
+@COSTLY
+@given(*RUNS)
 def test_a_log_that_is_published_meanwhile_comes_to_what_its_replay_says(
     events: list[Event], partitions: int, seed: int, crashes: float
 ) -> None:
