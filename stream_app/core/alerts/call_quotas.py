@@ -154,10 +154,10 @@ class Needs:
         return self._are_possible(self._needs_of(group, self._counts_with(group, day)) + self._needs[1 - group])
 
     def latest_to_remove(self, group: int, day: int) -> list[int]:
-        """Return by when the deadline of a customer of each group is whose removal makes room for another; 0: never.
+        """Return the latest deadline, by group, of a customer whose removal makes room for another; 0: nobody's.
 
         Args:
-            group: of the other customer, who could not be added.
+            group: of that other customer, who cannot be added.
             day: their deadline.
         """
         with_other = self._counts_with(group, day)
