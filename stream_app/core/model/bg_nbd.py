@@ -13,27 +13,21 @@ from typing import Final
 import numpy as np
 
 from stream_app.core.arrays import Floats
+from stream_app.core.model.estimators import mbg_nbd_log_odds
 from stream_app.core.state.frame import StateFrame
 
 SHAPE: Final = 1.0  # r of the gamma distribution over order rates
 SCALE_HORIZONS: Final = 2.0  # alpha of the gamma distribution: a new customer orders once in two horizons
-STAY: Final = 2.5  # b of the beta distribution over the probability of leaving after an order; a is 1
+LEAVE: Final = 1.0  # a of the beta distribution over the probability of leaving after an order
+STAY: Final = 2.5  # b of it
 LIMIT: Final = 6.0  # log-odds
 
 
 def bg_nbd_log_odds(view: StateFrame) -> Floats:
     """Return the log-odds that a customer does not order within the horizon, shape (n,), clipped to ±LIMIT.
 
-    P(churn) = 1 - P(alive) (1 - P(no order in the horizon | alive)), with x repeat order days, the last of them at t_x,
-    in an observed lifetime of T days:
-
-        P(alive) = 1 / (1 + ((alpha + T) / (alpha + t_x)) ** (r + x) / (b + x))
-        P(no order | alive) = ((alpha + T) / (alpha + T + horizon)) ** (r + x)
+    They are those of an `MBGNBDClassifier` whose features are the customer's order days, in days.
     """
+    purchases = (view.repeats, view.span, view.age)
     alpha = SCALE_HORIZONS * view.horizon
-    pace = SHAPE + view.repeats
-    gone = pace * np.log((alpha + view.age) / (alpha + view.span)) - np.log(STAY + view.repeats)
-    alive = 1.0 / (1.0 + np.exp(np.clip(gone, -50.0, 50.0)))
-    none = np.exp(pace * np.log((alpha + view.age) / (alpha + view.age + view.horizon)))
-    stays = np.clip(alive * (1.0 - none), 1e-9, 1.0 - 1e-9)
-    return np.clip(np.log1p(-stays) - np.log(stays), -LIMIT, LIMIT)
+    return np.clip(mbg_nbd_log_odds(purchases, view.horizon, SHAPE, alpha, LEAVE, STAY), -LIMIT, LIMIT)
