@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 # Role of an outbox record's topic as stored by an earlier release -> current role
 ROLES: Final = {"contacts": "control"}  # before 0.3, alerts were opened through the contacts topic
 
@@ -24,8 +26,8 @@ CLASSES: Final[dict[Class, Class]] = {
     ("stream_app.core.experts.cells", "CellsExpert"): ("stream_app.core.model.experts.binned", "BinnedExpert"),
     ("stream_app.core.experts.linear", "LinearExpert"): ("stream_app.core.model.experts.linear", "LinearExpert"),
     ("stream_app.core.experts.recursive", "RecursiveLogistic"): (
-        "stream_app.core.model.experts.recursive",
-        "RecursiveLogistic",
+        "stream_app.core.model.estimators.recursive_logistic",
+        "RecursiveLogisticRegression",
     ),
     ("stream_app.core.experts.recursive", "Span"): ("stream_app.core.model.experts.recursive", "Span"),
     ("stream_app.core.experts.river_models", "PlainExpert"): (
@@ -42,16 +44,44 @@ CLASSES: Final[dict[Class, Class]] = {
     ("stream_app.core.mixture", "Mixture"): ("stream_app.core.model.ensemble", "Ensemble"),
     ("stream_app.core.nowcast", "Nowcast"): ("stream_app.core.model.nowcast", "Nowcast"),
     ("stream_app.core.snapshot", "array"): ("stream_app.core.model.snapshot", "array"),
+    # 0.2.0
+    ("stream_app.core.model.experts.recursive", "RecursiveLogistic"): (
+        "stream_app.core.model.estimators.recursive_logistic",
+        "RecursiveLogisticRegression",
+    ),
 }
 
 # Hashes of names (`snapshot.schema`) of earlier releases that differ from the current one in names only.
 SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
+
+
+def _use_pipelines(model: Any) -> None:
+    """Replace the regressions of format 4 by River pipelines in the same state: new experts that continue from it."""
+    for place, old in enumerate(model.experts):
+        if old.name in ("linear", "cells"):
+            stored = old._model
+            new = type(old)(stored._span)
+            new.regression.warm_start(new.inputs, stored.mean, stored._precision)
+            if old.name == "linear":
+                flat = old._variance <= 1e-12  # format 4 ignored these features
+                new.scaler.counts.update(dict.fromkeys(new.inputs, old._count))
+                new.scaler.means.update(zip(new.inputs, old._mean.tolist(), strict=True))
+                new.scaler.vars.update(zip(new.inputs, (old._variance * ~flat).tolist(), strict=True))
+            new.export()
+            model.experts[place] = new
+        elif old.name == "recency":  # format 4 had the input recency - 3
+            (intercept, slope), shift = old._scale, np.array([[1.0, 0.0], [3.0, 1.0]])
+            new = type(old)()
+            new.regression.warm_start((), [intercept - 3.0 * slope, slope], shift @ old._curvature @ shift.T)
+            model.experts[place] = new
+
 
 # Snapshot format -> step that upgrades a churn model of that format in place to the next one, for example by renaming
 # attributes.
 SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {
     2: lambda model: setattr(model, "lost", None),  # 0.1.1 does not predict which customers are lost
     3: lambda model: setattr(model, "typical_order", None),  # 0.2.0 does not predict what customers will bring
+    4: _use_pipelines,
 }
 
 # --- customers -------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readab
 from stream_app.errors import UnusableSnapshot
 
 # Increase with every change to the layout or to the attributes of a class in this package; see docs/state-formats.md.
-FORMAT: Final = 4
+FORMAT: Final = 5
 MAGIC: Final = b"churnmdl"
 CODES: Final = frozenset({"<f8"})  # allowed array types, in numpy's notation
 PROBES: Final = 64  # number of rows used for a fingerprint
@@ -43,9 +43,11 @@ ALLOWED: Final = frozenset(
     {
         (f"{_OWN}.drift", "Drift"),
         (f"{_OWN}.drift", "DriftWatch"),
+        (f"{_OWN}.estimators.grid_encoder", "GridEncoder"),
+        (f"{_OWN}.estimators.recursive_logistic", "RecursiveLogisticRegression"),
+        (f"{_OWN}.estimators.select", "SelectWithDefault"),
         (f"{_OWN}.experts.binned", "BinnedExpert"),
         (f"{_OWN}.experts.linear", "LinearExpert"),
-        (f"{_OWN}.experts.recursive", "RecursiveLogistic"),
         (f"{_OWN}.experts.recursive", "Span"),
         (f"{_OWN}.experts.river_models", "RiverBaselineExpert"),
         (f"{_OWN}.experts.river_models", "TreeExpert"),
@@ -60,10 +62,13 @@ ALLOWED: Final = frozenset(
         (f"{_OWN}.snapshot", "array"),
         ("builtins", "float"),
         ("collections", "Counter"),
+        ("collections", "OrderedDict"),
         ("collections", "defaultdict"),
         ("random", "Random"),  # part of River's distributions, which are never sampled
         ("river._river_rust.drift", "AdaptiveWindowing"),
         ("river._river_rust.vectordict", "VectorDict"),
+        ("river.compose.pipeline", "Pipeline"),
+        ("river.compose.union", "TransformerUnion"),
         ("river.drift.adwin", "ADWIN"),
         ("river.linear_model.log_reg", "LogisticRegression"),
         ("river.optim.ada_grad", "AdaGrad"),

@@ -7,10 +7,14 @@ from typing import ClassVar, Final
 import numpy as np
 
 from stream_app.core.arrays import Floats
+from stream_app.core.model.estimators import RecursiveLogisticRegression, SelectWithDefault
 from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows
+from stream_app.core.model.experts.recursive import DAY
 from stream_app.core.model.features import PLACE
 
-_RECENCY: Final = PLACE["recency"]
+RECENCY: Final = "recency"
+_LEAST_SLOPE: Final = 0.05  # log-odds per unit of recency, log(1 + days)
+_PIVOT: Final = 3.0  # recency at which a slope that is raised to _LEAST_SLOPE changes nothing
 
 
 class BgNbdExpert(Expert):
@@ -32,17 +36,24 @@ class RecencyExpert(Expert):
     mixed: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._scale = np.array([0.0, 1.0])  # intercept and slope over log(1 + days)
-        self._curvature = np.eye(2)
+        self.pipeline = SelectWithDefault(RECENCY, DAY) | RecursiveLogisticRegression(
+            offset=RECENCY, group=DAY, offset_deviation=1.0, intercept_deviation=3.0
+        )
+        self._days = 0
+
+    @property
+    def regression(self) -> RecursiveLogisticRegression:
+        """The regression in the pipeline."""
+        return self.pipeline["RecursiveLogisticRegression"]
 
     def log_odds(self, rows: Rows) -> Floats:
         """Return log-odds that strictly increase with recency."""
-        recency = rows.features[:, _RECENCY]
-        return np.clip(self._scale[0] + max(self._scale[1], 0.05) * (recency - 3.0), -LIMIT, LIMIT)
+        slope = self.regression.weights[RECENCY]
+        middle = self.regression.intercept + slope * _PIVOT
+        recency = rows.features[:, PLACE[RECENCY]] - _PIVOT
+        return np.clip(middle + max(slope, _LEAST_SLOPE) * recency, -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """Perform one Newton step of a logistic regression on recency alone."""
-        x = np.stack([np.ones(len(labels)), rows.features[:, _RECENCY] - 3.0], axis=1)
-        expected = 1.0 / (1.0 + np.exp(-np.clip(x @ self._scale, -30.0, 30.0)))
-        self._curvature = self._curvature + (x * (expected * (1.0 - expected))[:, None]).T @ x
-        self._scale = self._scale - np.linalg.solve(self._curvature, x.T @ (expected - labels))
+        """Learn the rows of a day."""
+        self._days += 1
+        self.regression.learn_group((RECENCY,), rows.features[:, [PLACE[RECENCY]]], labels, self._days)

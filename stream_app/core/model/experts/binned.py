@@ -9,69 +9,93 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Ints
+from stream_app.core.arrays import Floats
+from stream_app.core.model.estimators import GridEncoder, RecursiveLogisticRegression, SelectWithDefault
 from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows, row_sums
-from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
+from stream_app.core.model.experts.recursive import DAY, PRIOR, Span, correction
 from stream_app.core.model.features import PLACE
 
-# name -> lowest value, highest value (both in the feature's unit), number of cells
-_GRID: Final = {
-    "recency_to_gap": (0.0, 2.5, 7),
-    "order_90d": (0.0, 1.8, 6),
-    "browsing_7d": (0.0, 3.5, 5),
-    "age": (0.0, float(np.log1p(8.0)), 6),
-}
-_RECENCY_CELLS: Final = 7
-_ORDER_DAY_CELLS: Final = 8
-_CROSSED_ORDER_DAYS: Final = 5
-_SILENCE_CELLS: Final = 7
-_PRIOR_CELLS: Final = 8
-_SIZES: Final = (
-    *(count for _, _, count in _GRID.values()),
-    _RECENCY_CELLS,
-    _SILENCE_CELLS,
-    _ORDER_DAY_CELLS,
-    _PRIOR_CELLS,
-    _CROSSED_ORDER_DAYS * _RECENCY_CELLS,
-    _CROSSED_ORDER_DAYS * 6,
-)
+_ORDER_DAYS: Final = (1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 14.5)  # a cell for each of 1 to 6 days, for 7 to 14, and for more
+_CROSSED_ORDER_DAYS: Final = _ORDER_DAYS[:4]
+_FEATURES: Final = ("recency_to_gap", "order_90d", "browsing_7d", "age", "recency", "silence", "order_days")
+_PLACES: Final = {name: PLACE[name] for name in _FEATURES}
 
 
-def _cell(values: Floats, low: float, high: float, count: int) -> Ints:
-    return np.clip((values - low) / (high - low) * count, 0, count - 1).astype(np.int64)
+def _even(low: float, high: float, count: int) -> Floats:
+    """Return the edges between equal cells."""
+    return low + (high - low) * np.arange(1, count) / count
+
+
+def grids(horizon: float) -> GridEncoder:
+    """Return the encoder of the expert's grids.
+
+    Args:
+        horizon: days. The edges of recency are at given shares of it.
+
+    >>> grids(60.0).transform_one({"recency": 3.0, "order_days": 0.7, "age": 0.5})
+    {'age_1': 1, 'recency_1': 1, 'order_days_0': 1, 'order_days_0*recency_1': 1, 'order_days_0*age_1': 1}
+    """
+    edges = {
+        "recency_to_gap": _even(0.0, 2.5, 7),
+        "order_90d": _even(0.0, 1.8, 6),
+        "browsing_7d": _even(0.0, 3.5, 5),
+        "age": _even(0.0, float(np.log1p(8.0)), 6),
+        "recency": np.log1p(np.expm1(_even(0.0, float(np.log1p(3.0)), 7)) * horizon),
+        "silence": _even(0.0, float(np.log1p(horizon)) + 0.7, 7),
+        "order_days": np.log1p(_ORDER_DAYS),
+        PRIOR: _even(-2.0, 3.0, 8),
+    }
+    axes = {feature: (feature, tuple(values.tolist())) for feature, values in edges.items()}
+    few = ("order_days", tuple(np.log1p(_CROSSED_ORDER_DAYS).tolist()))
+    return GridEncoder(*((axis,) for axis in axes.values()), (few, axes["recency"]), (few, axes["age"]))
 
 
 class BinnedExpert(Expert):
-    """Recursive logistic regression on one-hot encoded cells."""
+    """Recursive logistic regression on one-hot encoded cells.
+
+    `pipeline` is the model, as River would use it. Rows are scored from arrays with its weights.
+    """
 
     name: ClassVar[str] = "cells"
 
     def __init__(self, span: Span) -> None:
-        self._horizon = span.horizon
-        self._model = RecursiveLogistic(sum(_SIZES), span)
+        self.pipeline = (SelectWithDefault(PRIOR, DAY) + grids(span.horizon)) | correction(span)
+        self._days = 0
+        self.export()
+
+    @property
+    def encoder(self) -> GridEncoder:
+        """The encoder in the pipeline."""
+        return self.pipeline["TransformerUnion"]["GridEncoder"]
+
+    @property
+    def regression(self) -> RecursiveLogisticRegression:
+        """The regression in the pipeline."""
+        return self.pipeline["RecursiveLogisticRegression"]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The cells: inputs of the regression, beside the prior."""
+        return self.encoder.cells
 
     def log_odds(self, rows: Rows) -> Floats:
-        weights = self._model.mean
-        total = row_sums(weights[2:][self._cells(rows)]) + weights[1] * rows.prior + weights[0]
-        return np.clip(total, -LIMIT, LIMIT)
+        cells = row_sums(self._weights[self.encoder.places(_columns(rows), len(rows.prior))])
+        return np.clip(cells + self._prior_weight * rows.prior + self._intercept, -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        inputs = np.zeros((len(labels), sum(_SIZES)))
-        np.put_along_axis(inputs, self._cells(rows), 1.0, axis=1)
-        self._model.learn_day(rows.prior, inputs, labels)
+        """Learn the rows of a day."""
+        self._days += 1
+        cells = self.encoder.encode(_columns(rows), len(labels))
+        inputs = np.concatenate([rows.prior[:, None], cells], axis=1)
+        self.regression.learn_group((PRIOR, *self.inputs), inputs, labels, self._days)
+        self.export()
 
-    def _cells(self, rows: Rows) -> Ints:
-        """Return the cell of each row on each grid, as indices into all cells; shape (n, number of grids)."""
-        feature = {name: rows.features[:, place] for name, place in PLACE.items()}
-        grids = [_cell(feature[name], *grid) for name, grid in _GRID.items()]
-        recency = _cell(np.log1p(np.expm1(feature["recency"]) / self._horizon), 0.0, np.log1p(3.0), _RECENCY_CELLS)
-        silence = _cell(feature["silence"], 0.0, np.log1p(self._horizon) + 0.7, _SILENCE_CELLS)
-        order_days = np.rint(np.expm1(np.clip(feature["order_days"], 0.0, 3.0))).astype(np.int64)
-        # cells: one each for 1 to 6 order days, one for 7 to 14, one for more
-        days = np.where(order_days > 14, _ORDER_DAY_CELLS - 1, np.clip(order_days, 1, _ORDER_DAY_CELLS - 1) - 1)
-        crossed = np.minimum(days, _CROSSED_ORDER_DAYS - 1)
-        age = grids[list(_GRID).index("age")]
-        prior = _cell(rows.prior, -2.0, 3.0, _PRIOR_CELLS)
-        grids += [recency, silence, days, prior, crossed * _RECENCY_CELLS + recency, crossed * 6 + age]
-        offsets = np.concatenate([[0], np.cumsum(_SIZES)[:-1]])
-        return np.stack(grids, axis=1) + offsets
+    def export(self) -> None:
+        """Read the arrays for scoring from the pipeline."""
+        self._intercept, weights = self.regression.intercept, self.regression.weights
+        self._prior_weight = weights[PRIOR]
+        self._weights = np.array([weights.get(cell, 0.0) for cell in self.inputs])
+
+
+def _columns(rows: Rows) -> dict[str, Floats]:
+    return {PRIOR: rows.prior, **{name: rows.features[:, place] for name, place in _PLACES.items()}}
