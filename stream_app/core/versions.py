@@ -73,6 +73,7 @@ def _use_pipelines(model: Any) -> None:
             (intercept, slope), shift = old._scale, np.array([[1.0, 0.0], [3.0, 1.0]])
             new = type(old)()
             new.regression.warm_start((), [intercept - 3.0 * slope, slope], shift @ old._curvature @ shift.T)
+            new.export()
             model.experts[place] = new
 
 

@@ -40,6 +40,7 @@ class RecencyExpert(Expert):
             offset=RECENCY, group=DAY, offset_deviation=1.0, intercept_deviation=3.0
         )
         self._days = 0
+        self.export()
 
     @property
     def regression(self) -> RecursiveLogisticRegression:
@@ -48,12 +49,17 @@ class RecencyExpert(Expert):
 
     def log_odds(self, rows: Rows) -> Floats:
         """Return log-odds that strictly increase with recency."""
-        slope = self.regression.weights[RECENCY]
-        middle = self.regression.intercept + slope * _PIVOT
         recency = rows.features[:, PLACE[RECENCY]] - _PIVOT
-        return np.clip(middle + max(slope, _LEAST_SLOPE) * recency, -LIMIT, LIMIT)
+        return np.clip(self._middle + self._slope * recency, -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
         """Learn the rows of a day."""
         self._days += 1
         self.regression.learn_group((RECENCY,), rows.features[:, [PLACE[RECENCY]]], labels, self._days)
+        self.export()
+
+    def export(self) -> None:
+        """Read the line for scoring from the pipeline."""
+        slope = self.regression.weights[RECENCY]
+        self._middle = self.regression.intercept + slope * _PIVOT
+        self._slope = max(slope, _LEAST_SLOPE)
