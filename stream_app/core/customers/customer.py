@@ -19,7 +19,7 @@ from stream_app.core.uplift.holdout import FirstDraw
 
 # Bytes of a hashed event id. A new event collides with one of 16 recent ones once in 2^40 / 16 = 69 billion events.
 ID_BYTES: Final = 5
-_ID_MASK: Final = (1 << 8 * ID_BYTES) - 1
+_IDS_BYTES: Final = ID_BYTES * ID_RING
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +29,7 @@ class Customer:
     name: str  # customer id
     index: int  # index in the partition's ranking
     vector: StateVector[float] = field(default_factory=new_vector)
-    ids: array[int] = field(default_factory=lambda: array("Q"))  # hashes of recent event ids, oldest first
+    ids: bytes = b""  # hashes of recent event ids, ID_BYTES each, oldest first
     counters: Counters[int] = field(default_factory=lambda: array("H", EMPTY_COUNTERS))
     waiting: list[Pending] = field(default_factory=list)  # unlabelled decisions, oldest first
     fresh: int = 0  # how many of the latest decisions were made on the current state vector
@@ -58,10 +58,20 @@ class Customer:
         >>> customer.is_duplicate("e1"), customer.is_duplicate("e1")
         (False, True)
         """
-        key = xxhash.xxh3_64_intdigest(event_id.encode("utf-8", "surrogatepass")) & _ID_MASK
-        if key in self.ids:
+        key = _hash_of(event_id)
+        place = self.ids.find(key)
+        while place > 0 and place % ID_BYTES:  # parts of two hashes
+            place = self.ids.find(key, place + 1)
+        if place >= 0:
             return True
-        self.ids.append(key)
-        if len(self.ids) > ID_RING:
-            del self.ids[0]
+        self.ids = (self.ids + key)[-_IDS_BYTES:]
         return False
+
+
+def _hash_of(event_id: str) -> bytes:
+    """Return the low bytes of the hash of an event id, lowest first."""
+    try:
+        digest = xxhash.xxh3_64_digest(event_id)  # of its UTF-8
+    except UnicodeEncodeError:
+        digest = xxhash.xxh3_64_digest(event_id.encode("utf-8", "surrogatepass"))
+    return digest[: -ID_BYTES - 1 : -1]
