@@ -116,7 +116,7 @@ class PartitionProcessor:
         if counts:
             self._apply_order(customer, at)
         elif is_buyer:
-            self._batch.add(customer, at, None)
+            self._batch.add_event(customer, at)
         return counts
 
     def _add_customer(self, event: Event) -> Customer:

@@ -104,7 +104,7 @@ class DueDecisions:
         customer.fresh += 1
         customer.packed = None
         self.waiting.append(pending)
-        self._batch.add(customer, due, pending)
+        self._batch.add_decision(customer, pending)
         self._set_timer(customer, due + self._settings.decide_every)
 
     def _end_steps(self, customer: Customer, due: int, grid: StepGrid) -> None:
