@@ -112,13 +112,16 @@ class CandidateSelection:
         picked = rows[np.array([*places], dtype=np.int64)]
         value, begin, end = prospects(model, settings, view.rows(picked), risk[picked])
         return [
-            replace(
-                self._undescribed(owners[row], at),
-                rank_value=float(weight[row]),
-                probability=float(risk[row]),
-                monthly_worth=float(worth[row]),
-                silent_days=float(view.recency[row]),
-                usual_gap_days=float(usual_gap[row]),
+            AlertCandidate(
+                owners[row].name,
+                at,
+                float(weight[row]),
+                float(risk[row]),
+                float(worth[row]),
+                float(view.recency[row]),
+                float(usual_gap[row]),
+                *_origin(owners[row]),
+                self._explainer.shop_of(owners[row]).name,
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
                 expected_value=float(value[place]),
@@ -161,20 +164,17 @@ class CandidateSelection:
     def candidate(self, customer: Customer, risk: float, at: int) -> AlertCandidate:
         """Return a customer as an alert candidate, without an explanation."""
         profile = self._explainer.profile(customer, at)
-        return replace(
-            self._undescribed(customer, at),
-            rank_value=risk,
-            probability=risk,
-            monthly_worth=float(monthly_worth(profile.frame)[0]),
-            silent_days=profile.silent_days,
-            usual_gap_days=profile.usual_gap_days,
+        return AlertCandidate(
+            customer.name,
+            at,
+            risk,
+            risk,
+            float(monthly_worth(profile.frame)[0]),
+            profile.silent_days,
+            profile.usual_gap_days,
+            *_origin(customer),
+            self._explainer.shop_of(customer).name,
         )
-
-    def _undescribed(self, customer: Customer, at: int) -> AlertCandidate:
-        last = customer.waiting[-1] if customer.waiting else None
-        source, version = (last.source, last.version) if last else (0, 0)
-        shop = self._explainer.shop_of(customer).name
-        return AlertCandidate(customer.name, at, 0.0, 0.0, 0.0, 0.0, 0.0, source, version, shop)
 
     def explained(self, candidate: AlertCandidate) -> AlertCandidate:
         """Return a candidate with its explanation added.
@@ -183,6 +183,11 @@ class CandidateSelection:
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
+
+
+def _origin(customer: Customer) -> tuple[int, int]:
+    """Return the source and the model version of a customer's last decision."""
+    return (customer.waiting[-1].source, customer.waiting[-1].version) if customer.waiting else (0, 0)
 
 
 class Prospects(NamedTuple):
