@@ -187,6 +187,7 @@ class Replay:
                 partition.advance(until)
             self._record(partition.finish(self.churn_model, watermark))
             partition.alerts.take_notes()  # meant for a state store, which a replay does not have
+            partition.working_set.changed.clear()  # as well
 
     def _record(self, effects: Effects) -> None:
         outcome = self.outcome
