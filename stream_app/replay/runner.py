@@ -169,9 +169,10 @@ class Replay:
             partition.use(settings)
 
     def _process(self, events: Sequence[Event], times: Sequence[int]) -> None:
-        outcome, count, currency = self.outcome, len(self.partitions), self.settings.policy.currency
+        outcome, currency = self.outcome, self.settings.policy.currency
+        only = self.partitions[0] if len(self.partitions) == 1 else None
         for event, at in zip(events, times, strict=True):
-            counts = self.partitions[partition_of(event.customer_id, count)].apply(event, at)
+            counts = (only or self._partition(event.customer_id)).apply(event, at)
             if isinstance(event, _VISITS):  # most events: nothing else to record
                 continue
             outcome.money.record(in_shop_currency(event, currency), at, counts=counts)

@@ -69,7 +69,11 @@ class Customer(msgspec.Struct, eq=False, gc=False):
         >>> customer.is_duplicate("e1"), customer.is_duplicate("e1")
         (False, True)
         """
-        key = _hash_of(event_id)
+        try:
+            digest = xxhash.xxh3_64_digest(event_id)  # of its UTF-8
+        except UnicodeEncodeError:
+            digest = xxhash.xxh3_64_digest(event_id.encode("utf-8", "surrogatepass"))
+        key = digest[: -ID_BYTES - 1 : -1]  # the low bytes, lowest first
         place = self.ids.find(key)
         while place > 0 and place % ID_BYTES:  # parts of two hashes
             place = self.ids.find(key, place + 1)
@@ -77,12 +81,3 @@ class Customer(msgspec.Struct, eq=False, gc=False):
             return True
         self.ids = (self.ids + key)[-_IDS_BYTES:]
         return False
-
-
-def _hash_of(event_id: str) -> bytes:
-    """Return the low bytes of the hash of an event id, lowest first."""
-    try:
-        digest = xxhash.xxh3_64_digest(event_id)  # of its UTF-8
-    except UnicodeEncodeError:
-        digest = xxhash.xxh3_64_digest(event_id.encode("utf-8", "surrogatepass"))
-    return digest[: -ID_BYTES - 1 : -1]
