@@ -23,7 +23,7 @@ from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
-from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY, SLOTS
+from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US, MONTH_DAYS
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
 
@@ -134,18 +134,18 @@ class CandidateSelection:
 
         The states of all customers would take more memory than the customers do, so they are copied in chunks.
         """
-        settings, customers = self._settings, self._working_set.by_index
-        horizon, kept, copies = settings.horizon / DAY_US, [indices[:0]], [np.empty((0, len(SLOTS)))]
+        settings, kept = self._settings, [indices[:0]]
         for start in range(0, len(indices), _AT_ONCE):
             chosen = indices[start : start + _AT_ONCE]
-            vectors = matrix([customers[index].vector for index in chosen])
-            view = StateFrame(vectors, np.full(len(chosen), at / DAY_US), horizon)
+            view = self._states(chosen, at)
             unusual = at >= _last_orders(view) + ordinary_silence(_usual_gaps(view), settings)
-            in_time = np.flatnonzero((_deadlines(view, settings) >= at) & unusual)
-            kept.append(chosen[in_time])
-            copies.append(vectors[in_time])
+            kept.append(chosen[(_deadlines(view, settings) >= at) & unusual])
         found = np.concatenate(kept)
-        return found, StateFrame(np.concatenate(copies), np.full(len(found), at / DAY_US), horizon)
+        return found, self._states(found, at)
+
+    def _states(self, indices: Ints, at: int) -> StateFrame:
+        vectors = matrix([self._working_set.by_index[index].vector for index in indices])
+        return StateFrame(vectors, np.full(len(indices), at / DAY_US), self._settings.horizon / DAY_US)
 
     def _share_of(self, customer: Customer) -> float:
         """Return the share of customers held out when a customer was drawn first in the experiment; 0: not drawn."""
