@@ -49,9 +49,9 @@ def pending_bytes(decisions: Iterable[Pending]) -> float:
 
 
 def _mean_size(objects: Iterable[Customer | Pending], skipped: str) -> float:
-    """Mean size of objects with slots, without what one slot refers to."""
+    """Mean size of structs, without what one field refers to."""
     sizes = [
-        sys.getsizeof(one) + sum(_own_size(getattr(one, name)) for name in one.__slots__ if name != skipped)
+        sys.getsizeof(one) + sum(_own_size(getattr(one, name)) for name in one.__struct_fields__ if name != skipped)
         for one in islice(objects, _SAMPLE)
     ]
     return sum(sizes) / max(len(sizes), 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -230,6 +230,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
     def opens_alerts(self, at: int) -> bool:
         """Return whether alerts may open at an instant: not during campaigns, when silence does not mean churn."""
+        if not self.campaigns:
+            return True
         day = self.local(at).date()
         return not any(campaign.covers(day) for campaign in self.campaigns)
 
@@ -242,10 +244,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         >>> Settings().next_nomination(33 * HOUR_US) // HOUR_US  # from Friday 09:00 to Monday
         105
         """
-        day = self.local(after).date()
-        while True:
-            moment = datetime(day.year, day.month, day.day, self.nomination_hour, tzinfo=self.clock)
-            at = micros(moment)
-            if at > after and day.weekday() in self.working_days:
-                return at
-            day += timedelta(days=1)
+        return _next_nomination(after, self.clock, self.nomination_hour, self.working_days)
+
+
+@lru_cache(maxsize=1 << 10)  # an allocation looks up the next year, of which one day is new
+def _next_nomination(after: int, clock: ZoneInfo, hour: int, working_days: tuple[int, ...]) -> int:
+    day = from_micros(after).astimezone(clock).date()
+    while True:
+        at = micros(datetime(day.year, day.month, day.day, hour, tzinfo=clock))
+        if at > after and day.weekday() in working_days:
+            return at
+        day += timedelta(days=1)

@@ -80,8 +80,9 @@ class SummaryBuilder:
         self._kinds.update(map(type, events))
         times = [event.occurred_at for event in events]
         follows = self._latest is None or _place(self._latest) <= _place(events[0])
-        self.in_order = self.in_order and follows and _ordered(events, times)
-        first, last = min(times), max(times)
+        ordered = _ordered(events, times)
+        self.in_order = self.in_order and follows and ordered
+        first, last = (times[0], times[-1]) if ordered else (min(times), max(times))
         self._first = first if self._first is None else min(first, self._first)
         self._last = last if self._last is None else max(last, self._last)
         self._latest = events[-1]

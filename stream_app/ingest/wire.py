@@ -28,10 +28,11 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Whole lines with the number of the first one, or the beginning of an overlong line."""
+    """Whole lines with the number of the first one and of their line breaks, or the beginning of an overlong line."""
 
     first_line: int
     data: bytes
+    breaks: int
     overlong: bool = False
 
 
@@ -42,17 +43,19 @@ def blocks(stream: SourceStream) -> Iterator[Block]:
         cut = chunk.rfind(b"\n") + 1
         if cut:
             data = rest + chunk[:cut]
-            yield Block(line, data)
-            line, rest = line + data.count(b"\n"), chunk[cut:]
+            breaks = data.count(b"\n")
+            yield Block(line, data, breaks)
+            line, rest = line + breaks, chunk[cut:]
         elif len(rest) > MAX_LINE_BYTES:
             cut = rest.rfind(b"\n") + 1
-            yield Block(line, rest[:cut])
-            line += rest.count(b"\n")
-            yield Block(line, rest[cut : cut + MAX_LINE_BYTES], overlong=True)
+            breaks = rest.count(b"\n")
+            yield Block(line, rest[:cut], breaks)
+            line += breaks
+            yield Block(line, rest[cut : cut + MAX_LINE_BYTES], 0, overlong=True)
             line, rest = line + 1, _after_line_end(stream)
         else:
             rest += chunk
-    yield Block(line, rest)
+    yield Block(line, rest, rest.count(b"\n"))
 
 
 def _after_line_end(stream: SourceStream) -> bytes:
@@ -92,7 +95,7 @@ def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject, on_me
         events = _decoder.decode_lines(block.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_each(file, block, bounds, reject, on_message)
-    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and block.data != b"")
+    lines = block.breaks + (not block.data.endswith(b"\n") and block.data != b"")
     # Blank lines, or values that span lines: decode line by line to get the line numbers right.
     if len(events) != lines or not bounds.contain(events):
         return _decode_each(file, block, bounds, reject, on_message)

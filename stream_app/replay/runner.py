@@ -7,10 +7,11 @@ processed between these times, so a replay over P partitions gives the same resu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
@@ -18,7 +19,7 @@ from stream_app.core.alerts.arms import Draws
 from stream_app.core.alerts.lifecycle import QUOTA, Alert, AlertCandidate, AlertClosing, allocate
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Floats
-from stream_app.core.events.schema import Event
+from stream_app.core.events.schema import Browsing, Cart, Event, times_of
 from stream_app.core.messages.schema import PolicyRecord
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
@@ -36,7 +37,8 @@ from stream_app.replay.results import Version
 from stream_app.replay.unavailable import OptOuts
 
 OnProgress = Callable[[int, int], None]  # events so far, decisions so far
-_MAX_CHUNK = 8_192  # maximum events scored at once; limits memory without affecting results
+_MAX_CHUNK = 8_192  # events after which they are scored at the latest; limits memory without affecting results
+_VISITS = (Browsing, Cart)  # kinds of most events, which change neither money nor consent
 
 
 @dataclass
@@ -94,11 +96,16 @@ class Replay:
 
     def run(self, batches: Iterable[list[Event]]) -> Outcome:
         """Replay a log. At its end, decisions whose horizon has ended get their labels."""
-        last = 0
-        for chunk in self._cut(chain.from_iterable(batches)):
-            if chunk:
-                last = chunk[-1][0]
-                self._process(chunk)
+        last, unscored = 0, 0
+        for batch in batches:
+            times = times_of(batch)
+            for start, end in self._chunks(times):
+                self._process(batch[start:end], times[start:end])
+            last = times[-1] if times else last
+            unscored += len(batch)
+            if unscored >= _MAX_CHUNK:
+                self._finish(None)
+                unscored = 0
         if self.outcome.events:
             self._finish(last + 1, watermark=last)
             self._learn(last)
@@ -117,28 +124,20 @@ class Replay:
                 setattr(total, name, getattr(total, name) + value)
         return total
 
-    def _cut(self, events: Iterator[Event]) -> Iterator[list[tuple[int, Event]]]:
-        """Yield events in chunks between midnights and allocations, which are processed between the chunks."""
-        chunk: list[tuple[int, Event]] = []
-        limit = 0
-        for event in events:
-            at = event.at
-            if at >= limit:
-                if limit:
-                    yield chunk
-                    chunk = []
-                    self._advance_clock(at)
-                else:
-                    self._midnight = (at // DAY_US + 1) * DAY_US
-                    self._nomination = self.settings.next_nomination(at)
-                    self._follow_policies(at)
-                limit = self._next_moment
-            chunk.append((at, event))
-            if len(chunk) >= _MAX_CHUNK:
-                yield chunk
-                self._finish(None)
-                chunk = []
-        yield chunk
+    def _chunks(self, times: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yield the start and end of chunks between midnights and allocations, which are processed between them."""
+        start = 0
+        while start < len(times):
+            at = times[start]
+            if not self._midnight:
+                self._midnight = (at // DAY_US + 1) * DAY_US
+                self._nomination = self.settings.next_nomination(at)
+                self._follow_policies(at)
+            elif at >= self._next_moment:
+                self._advance_clock(at)
+            end = bisect_left(times, self._next_moment, start)
+            yield start, end
+            start = end
 
     def _advance_clock(self, at: int) -> None:
         """Process all midnights, allocations and changes of the policy up to the time of the next event."""
@@ -169,14 +168,17 @@ class Replay:
         for partition in self.partitions:
             partition.use(settings)
 
-    def _process(self, chunk: list[tuple[int, Event]]) -> None:
-        outcome, count, currency = self.outcome, len(self.partitions), self.settings.policy.currency
-        for at, event in chunk:
-            counts = self.partitions[partition_of(event.customer_id, count)].apply(event, at)
+    def _process(self, events: Sequence[Event], times: Sequence[int]) -> None:
+        outcome, currency = self.outcome, self.settings.policy.currency
+        only = self.partitions[0] if len(self.partitions) == 1 else None
+        for event, at in zip(events, times, strict=True):
+            counts = (only or self._partition(event.customer_id)).apply(event, at)
+            if isinstance(event, _VISITS):  # most events: nothing else to record
+                continue
             outcome.money.record(in_shop_currency(event, currency), at, counts=counts)
             if self.settings.plans_calls:
                 outcome.opt_outs.record(event, at, self.settings.policy.contacts.rest_after_opt_out)
-        outcome.events += len(chunk)
+        outcome.events += len(events)
         self._on_progress(outcome.events, len(outcome.columns))
 
     def _finish(self, until: int | None, watermark: int | None = None) -> None:
@@ -186,6 +188,7 @@ class Replay:
                 partition.advance(until)
             self._record(partition.finish(self.churn_model, watermark))
             partition.alerts.take_notes()  # meant for a state store, which a replay does not have
+            partition.working_set.changed.clear()  # as well
 
     def _record(self, effects: Effects) -> None:
         outcome = self.outcome

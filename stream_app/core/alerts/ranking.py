@@ -63,7 +63,8 @@ class Ranking:
         self._last_at[indices], self._latest[indices] = ranks.last_at, ranks.latest
 
     def add_decision(self, index: int, at: int, probability: float) -> None:
-        """Add the score of a decision, or ignore it if the previous one is less than `agreement` old."""
+        """Set the latest score, and add that of a decision unless the previous one is less than `agreement` old."""
+        self._latest[index] = probability
         if np.isnan(self._last[index]) or at - self._last_at[index] >= self._agreement:
             self._earlier[index] = self._last[index]
             self._last_at[index] = at

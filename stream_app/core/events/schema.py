@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Annotated, Final, NoReturn, TypeVar
@@ -112,6 +112,11 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
         1000000
         """
         return (self.occurred_at - EPOCH) // MICROSECOND
+
+
+def times_of(events: Sequence[Event]) -> list[int]:
+    """Return the times of events, `event.at`, in microseconds. Faster than one by one."""
+    return [(event.occurred_at - EPOCH) // MICROSECOND for event in events]
 
 
 def _always_encoded(default: _EnumT) -> _EnumT:

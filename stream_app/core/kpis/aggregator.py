@@ -37,7 +37,7 @@ class KpiState(msgspec.Struct, frozen=True):
 class KpiAggregator:
     """Aggregates the KPIs of one partition.
 
-    Before a customer's state is updated, call `event_counts.record` for every event, and `monthly_churn.record_order`
+    Before a customer's state is updated, count every event in `event_counts`, and call `monthly_churn.record_order`
     for orders that count. After an order, a complaint or a new counter period, call `population.mark_changed`.
     """
 

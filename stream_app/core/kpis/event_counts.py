@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, ContactAction, OrderAction
-from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, CustomerEvent, Order
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Order
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry
@@ -84,7 +84,7 @@ Row = list[float]  # indexed as EVENT_COUNTS
 class EventCounts:
     """Counts since the last step; see `Step.take_counts`.
 
-    Call `record` for every new event, before the event updates the customer's state.
+    Call `record_browsing` or `record` for every new event, before the event updates the customer's state.
 
     Args:
         settings: the shop's settings.
@@ -102,23 +102,18 @@ class EventCounts:
         self.trial_outcomes: Counter[tuple[str, str, str]] = Counter()  # by experiment, arm and outcome
         self.unknown_words = UnknownValues()
 
-    def record(self, customer: Customer, event: CustomerEvent, at: int, counts: bool) -> None:
-        """Count an event. `at` is in microseconds; `counts` is whether the event is an order that counts."""
-        row = self.rows.get(event.shop_id)
-        if row is None:
-            row = self._new_row(event.shop_id)
-        if isinstance(event, Browsing):
-            row[_PAGE_VIEWS] += 1
-            if event.page.is_unknown:
-                self.unknown_words.record(event)
-            since = at / DAY_US - customer.vector[_LAST_BROWSING]
-            if since > VISIT_GAP:
-                self._begin_visit(row, customer, at)
-            elif customer.bounces and since >= 0:
-                row[_CONTINUED] += 1
-                customer.bounces = False
-        else:
-            self._record_action(row, customer, event, at, counts)
+    def record_browsing(self, customer: Customer, event: Browsing, at: int) -> None:
+        """Count a page view at a time, in microseconds."""
+        row = self.rows.get(event.shop_id) or self._new_row(event.shop_id)
+        row[_PAGE_VIEWS] += 1
+        if event.page.is_unknown:
+            self.unknown_words.record(event)
+        since = at / DAY_US - customer.vector[_LAST_BROWSING]
+        if since > VISIT_GAP:
+            self._begin_visit(row, customer, at)
+        elif customer.bounces and since >= 0:
+            row[_CONTINUED] += 1
+            customer.bounces = False
 
     def record_contact(self, contact: Contact) -> None:
         """Count a contact."""
@@ -130,9 +125,9 @@ class EventCounts:
         name = self._shops.names[self._shops.place(shop_id)]
         return self.rows.setdefault(name, [0] * len(EVENT_COUNTS))
 
-    def _record_action(
-        self, row: Row, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool
-    ) -> None:
+    def record(self, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool) -> None:
+        """Count another event. `at` is in microseconds; `counts` is whether the event is an order that counts."""
+        row = self.rows.get(event.shop_id) or self._new_row(event.shop_id)
         if isinstance(event, Cart):
             price, quantity = event.price, event.quantity
             self._record_step(row, event, price if price is None or quantity is None else price * quantity)

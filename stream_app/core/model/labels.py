@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from stream_app.core.events.schema import Event, Order
 from stream_app.core.settings import Settings
 
@@ -18,8 +20,7 @@ def counts_as_order(event: Event, settings: Settings) -> bool:
     return isinstance(event, Order) and event.action == settings.order_action
 
 
-@dataclass(slots=True, eq=False)
-class Pending:
+class Pending(msgspec.Struct, eq=False, gc=False):
     """A decision that has no label yet, with the features and predictions to learn from later."""
 
     customer: str

@@ -20,7 +20,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
-from stream_app.core.model.experts.expert import row_sums
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
 from stream_app.core.settings import Settings
@@ -31,7 +30,8 @@ BINS: Final = 24  # bins of the log-odds, each 0.5 wide
 _LIMIT: Final = BINS / 4  # log-odds beyond it are counted in the outermost bins
 _RIDGE: Final = 10.0  # precision of the coefficients' prior around 0
 _NEWTON_STEPS: Final = 3  # per day; the previous day's coefficients are the start
-_TERMS: Final = 8
+_TERMS: Final = 8  # a power of two, see _sum
+_AT_ONCE: Final = 256  # customers whose hazards are computed at once, so that they fit into the processor's cache
 _RECENCY: Final = NAMES.index("recency")
 
 
@@ -200,10 +200,13 @@ class LostModel:
             steps: number of steps.
         """
         silence, log_odds = silent_days / (self.grid.step / DAY_US) - 0.5, _log_odds(churn_probability)
+        leads = np.arange(steps, dtype=np.float64)[:, None]
         hazards = np.empty((steps, len(silence)))
-        for lead in range(steps):
-            offset, terms = self._terms(silence, np.full(len(silence), float(lead)), log_odds)
-            hazards[lead] = _hazard(offset + row_sums(terms * self.coefficients))
+        for start in range(0, len(silence), _AT_ONCE):
+            rows = slice(start, start + _AT_ONCE)
+            offset, terms = self._terms(silence[rows], leads, log_odds[rows])
+            products = [one * own for one, own in zip(terms, self.coefficients, strict=True)]
+            hazards[:, rows] = _hazard(offset + _sum(products))
         return hazards
 
     def _fit(self) -> None:
@@ -212,7 +215,8 @@ class LostModel:
         lead, bins = used // BINS % self.grid.leads, used % BINS
         silence = used // (BINS * self.grid.leads)
         log_odds = (bins + 0.5) / 2.0 - _LIMIT
-        offset, terms = self._terms(silence.astype(np.float64), lead.astype(np.float64), log_odds.astype(np.float64))
+        offset, columns = self._terms(silence.astype(np.float64), lead.astype(np.float64), log_odds.astype(np.float64))
+        terms = np.stack(np.broadcast_arrays(*columns), axis=1)
         ended, returned = self._ended[used], self._returned[used]
         for _ in range(_NEWTON_STEPS):
             hazard = _hazard(offset + terms @ self.coefficients)
@@ -222,8 +226,10 @@ class LostModel:
             curvature = terms.T @ ((ended * hazard**2 * odds)[:, None] * terms) + _RIDGE * np.eye(_TERMS)
             self.coefficients = self.coefficients + np.clip(np.linalg.solve(curvature, slope), -1.0, 1.0)
 
-    def _terms(self, silence: Floats, lead: Floats, log_odds: Floats) -> tuple[Floats, Floats]:
+    def _terms(self, silence: Floats, lead: Floats, log_odds: Floats) -> tuple[Floats, list[Floats]]:
         """Return the log-hazard implied by the horizon's log-odds, and the terms of its correction.
+
+        The arguments are broadcast, and so are the results.
 
         Args:
             silence: steps since the last order at the decision.
@@ -235,8 +241,8 @@ class LostModel:
         # Silences beyond `lost_after` are not learned; their hazards continue like those at `lost_after`.
         since = np.minimum((silence + lead + 0.5) * self.grid.step / self.grid.lost_after, 1.0)
         after = np.log1p(lead * per_horizon)
-        columns = [
-            np.ones_like(after),
+        terms = [
+            np.ones(1),
             after,
             since,
             since**2,
@@ -245,7 +251,14 @@ class LostModel:
             implied * since,
             after * since,
         ]
-        return implied + np.log(per_horizon), np.stack(columns, axis=1)
+        return implied + np.log(per_horizon), terms
+
+
+def _sum(terms: Sequence[Floats]) -> Floats:
+    """Return the sum of arrays that are broadcast, added in pairs: those of equal shape first, in a fixed order."""
+    while len(terms) > 1:
+        terms = [first + second for first, second in zip(terms[::2], terms[1::2], strict=True)]
+    return terms[0]
 
 
 def _log_odds(probability: Floats) -> Floats:

@@ -83,7 +83,7 @@ def _obstacle(customer: Customer, at: int, settings: Settings) -> str:
     """Return the rule that forbids a call to a customer, or "" if there is none."""
     if has_opted_out(customer.consent):
         return OPT_OUT
-    if any(not case.resolved and case.expires_at >= at for case in customer.cases.values()):
+    if customer.has_cases and any(not one.resolved and one.expires_at >= at for one in customer.cases.values()):
         return COOLDOWN  # staff work on a complaint of theirs
     return customer.history.obstacle(at, settings, -customer.consent) if customer.history else ""
 

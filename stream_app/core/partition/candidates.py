@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US, MONTH_DAYS
 from stream_app.core.uplift.holdout import HELD_OUT, NO_ARM
+
+_AT_ONCE: Final = 4_096  # customers whose states are copied at once
 
 
 class CandidateSelection:
@@ -84,18 +86,12 @@ class CandidateSelection:
         settings, customers = self._settings, self._working_set.by_index
         ranking = self._working_set.ranking
         risk = ranking.latest_of(0, len(customers))
-        indices = np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)])
-        vectors = matrix([customers[index].vector for index in indices])
-        view = StateFrame(vectors, np.full(len(indices), at / DAY_US), settings.horizon / DAY_US)
-        last_order = np.round(vectors[:, LAST_ORDER] * DAY_US).astype(np.int64)
-        act_by = last_order + settings.lost_after_or_default - settings.act_before_or_default
-        usual_gap = np.where(view.repeats > 0, view.mean_gap, np.nan)
-        in_time = np.flatnonzero((act_by >= at) & (at >= last_order + ordinary_silence(usual_gap, settings)))
+        indices, view = self._in_time(np.flatnonzero(~np.isnan(risk) & ~ranking.open[: len(customers)]), at)
         if not settings.opens_alerts(at):
-            self.rules.suppressed[CAMPAIGN] += len(in_time)
+            self.rules.suppressed[CAMPAIGN] += len(indices)
             return []
-        view, act_by, usual_gap = view.rows(in_time), act_by[in_time], usual_gap[in_time]
-        owners, risk = [customers[index] for index in indices[in_time]], risk[indices[in_time]]
+        act_by, usual_gap = _deadlines(view, settings), _usual_gaps(view)
+        owners, risk = [customers[index] for index in indices], risk[indices]
         lost, worth = model.lost_probability(view.recency, risk), np.maximum(monthly_worth(view), 0.0)
         allowed, factors = self.rules.apply(owners, view.recency, lost * worth, at)
         by_worth = settings.rank_by == "worth"
@@ -112,13 +108,16 @@ class CandidateSelection:
         picked = rows[np.array([*places], dtype=np.int64)]
         value, begin, end = prospects(model, settings, view.rows(picked), risk[picked])
         return [
-            replace(
-                self._undescribed(owners[row], at),
-                rank_value=float(weight[row]),
-                probability=float(risk[row]),
-                monthly_worth=float(worth[row]),
-                silent_days=float(view.recency[row]),
-                usual_gap_days=float(usual_gap[row]),
+            AlertCandidate(
+                owners[row].name,
+                at,
+                float(weight[row]),
+                float(risk[row]),
+                float(worth[row]),
+                float(view.recency[row]),
+                float(usual_gap[row]),
+                *_origin(owners[row]),
+                self._explainer.shop_of(owners[row]).name,
                 lost_probability=float(lost[row]),
                 act_by=int(act_by[row]),
                 expected_value=float(value[place]),
@@ -129,6 +128,24 @@ class CandidateSelection:
             )
             for place, row in enumerate(picked.tolist())
         ]
+
+    def _in_time(self, indices: Ints, at: int) -> tuple[Ints, StateFrame]:
+        """Return the customers whose silence is unusual and whose deadline has not passed, and their states.
+
+        The states of all customers would take more memory than the customers do, so they are copied in chunks.
+        """
+        settings, kept = self._settings, [indices[:0]]
+        for start in range(0, len(indices), _AT_ONCE):
+            chosen = indices[start : start + _AT_ONCE]
+            view = self._states(chosen, at)
+            unusual = at >= _last_orders(view) + ordinary_silence(_usual_gaps(view), settings)
+            kept.append(chosen[(_deadlines(view, settings) >= at) & unusual])
+        found = np.concatenate(kept)
+        return found, self._states(found, at)
+
+    def _states(self, indices: Ints, at: int) -> StateFrame:
+        vectors = matrix([self._working_set.by_index[index].vector for index in indices])
+        return StateFrame(vectors, np.full(len(indices), at / DAY_US), self._settings.horizon / DAY_US)
 
     def _share_of(self, customer: Customer) -> float:
         """Return the share of customers held out when a customer was drawn first in the experiment; 0: not drawn."""
@@ -161,20 +178,17 @@ class CandidateSelection:
     def candidate(self, customer: Customer, risk: float, at: int) -> AlertCandidate:
         """Return a customer as an alert candidate, without an explanation."""
         profile = self._explainer.profile(customer, at)
-        return replace(
-            self._undescribed(customer, at),
-            rank_value=risk,
-            probability=risk,
-            monthly_worth=float(monthly_worth(profile.frame)[0]),
-            silent_days=profile.silent_days,
-            usual_gap_days=profile.usual_gap_days,
+        return AlertCandidate(
+            customer.name,
+            at,
+            risk,
+            risk,
+            float(monthly_worth(profile.frame)[0]),
+            profile.silent_days,
+            profile.usual_gap_days,
+            *_origin(customer),
+            self._explainer.shop_of(customer).name,
         )
-
-    def _undescribed(self, customer: Customer, at: int) -> AlertCandidate:
-        last = customer.waiting[-1] if customer.waiting else None
-        source, version = (last.source, last.version) if last else (0, 0)
-        shop = self._explainer.shop_of(customer).name
-        return AlertCandidate(customer.name, at, 0.0, 0.0, 0.0, 0.0, 0.0, source, version, shop)
 
     def explained(self, candidate: AlertCandidate) -> AlertCandidate:
         """Return a candidate with its explanation added.
@@ -183,6 +197,26 @@ class CandidateSelection:
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
+
+
+def _last_orders(view: StateFrame) -> Ints:
+    """Return the times of the last orders, microseconds."""
+    return np.round(view.columns[LAST_ORDER] * DAY_US).astype(np.int64)
+
+
+def _deadlines(view: StateFrame, settings: Settings) -> Ints:
+    """Return the latest time of a call to each customer, microseconds."""
+    return _last_orders(view) + settings.lost_after_or_default - settings.act_before_or_default
+
+
+def _usual_gaps(view: StateFrame) -> Floats:
+    """Return the mean gap between the order days of each customer, in days; NaN for one-time buyers."""
+    return np.where(view.repeats > 0, view.mean_gap, np.nan)
+
+
+def _origin(customer: Customer) -> tuple[int, int]:
+    """Return the source and the model version of a customer's last decision."""
+    return (customer.waiting[-1].source, customer.waiting[-1].version) if customer.waiting else (0, 0)
 
 
 class Prospects(NamedTuple):

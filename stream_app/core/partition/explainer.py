@@ -7,12 +7,12 @@ from typing import Final
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.causes.inference import explain
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import Complaint, CustomerEvent, Order
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.state.complaint_kinds import Classifier
-from stream_app.core.state.counter_updates import count_event
-from stream_app.core.state.counters import SHOP, count_contact
+from stream_app.core.state.counter_updates import count_browsing, count_event
+from stream_app.core.state.counters import SHOP, count_contact, place_in
 from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.units import DAY_US
 
@@ -32,8 +32,10 @@ class Explainer:
         self._settings = settings
         self._classify = classify
 
-    def record_event(self, customer: Customer, event: CustomerEvent, at: int, counts: bool, stream_time: int) -> None:
-        """Record an event for its customer and the customer's shop.
+    def record_event(
+        self, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool, stream_time: int
+    ) -> None:
+        """Record an event other than a page view for its customer and the customer's shop.
 
         Args:
             customer: customer of the event.
@@ -49,6 +51,14 @@ class Explainer:
         elif isinstance(event, Complaint):
             shop.record_step(event.action, stream_time)
         count_event(customer.counters, event, at, counts, self._classify)
+
+    def record_browsing(self, customer: Customer, event: Browsing, at: int) -> None:
+        """Record a page view at a time, in microseconds."""
+        counters = customer.counters
+        self.shops.known[counters[SHOP]].record(event)
+        place = place_in(counters, at)
+        if place is not None:
+            count_browsing(counters, place, event)
 
     def record_contact(self, customer: Customer, at: int) -> None:
         """Record a message to a customer."""

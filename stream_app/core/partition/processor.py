@@ -13,7 +13,7 @@ from stream_app.core.alerts.staff_actions import ACTIONS
 from stream_app.core.customers.consent import CONSENT, consent_after
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import ComplaintForm, ContactAction
-from stream_app.core.events.schema import Complaint, Contact, CustomerEvent, Event, Order
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Contact, Event, Order
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import AlertStep
 from stream_app.core.model.labels import Returned, counts_as_order, mature, record_order
@@ -29,7 +29,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD, SHOP
 from stream_app.core.state.order_amounts import OrderAmounts
-from stream_app.core.state.update import apply_event
+from stream_app.core.state.update import apply_browsing, apply_event
 from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
 from stream_app.core.units import DAY_US, NEVER, NOT_DUE
 
@@ -81,7 +81,9 @@ class PartitionProcessor:
         self._tracked_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self.alerts.use(settings, self.stream_time)
 
-    def apply(self, event: Event, at: int, known: Customer | None = None) -> bool:
+    def apply(  # noqa: C901 - splitting it would cost a call per event
+        self, event: Event, at: int, known: Customer | None = None
+    ) -> bool:
         """Apply one event, after making the decisions that are due before it.
 
         Args:
@@ -109,14 +111,19 @@ class PartitionProcessor:
             return False
         self._count(at)
         self.working_set.changed.add(customer)
-        customer.touch()
-        counts = counts_as_order(event, settings)
+        if customer.fresh:
+            customer.touch()
         is_buyer = customer.vector[LAST_ORDER] != NO_DAY
-        self._update_state(customer, event, at, counts)
+        if isinstance(event, Browsing):
+            self._apply_browsing(customer, event, at)
+            counts = False
+        else:
+            counts = counts_as_order(event, settings)
+            self._update_state(customer, event, at, counts)
         if counts:
             self._apply_order(customer, at)
         elif is_buyer:
-            self._batch.add(customer, at, None)
+            self._batch.add_event(customer, at)
         return counts
 
     def _add_customer(self, event: Event) -> Customer:
@@ -133,7 +140,16 @@ class PartitionProcessor:
             else:
                 self.counts.late += 1
 
-    def _update_state(self, customer: Customer, event: CustomerEvent, at: int, counts: bool) -> None:
+    def _apply_browsing(self, customer: Customer, event: Browsing, at: int) -> None:
+        """Apply a page view, as `_update_state` applies other events. Most events are page views."""
+        period = customer.counters[PERIOD]
+        self.aggregator.event_counts.record_browsing(customer, event, at)
+        apply_browsing(customer.vector, event, at)
+        self.explainer.record_browsing(customer, event, at)
+        if customer.counters[PERIOD] != period:
+            self.aggregator.population.mark_changed(customer)
+
+    def _update_state(self, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool) -> None:
         """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
         if self._currency.rates:
             event = in_shop_currency(event, self._currency)
@@ -154,7 +170,7 @@ class PartitionProcessor:
         if isinstance(event, Complaint) and event.form is ComplaintForm.UNSUBSCRIBE:
             self.alerts.record_opt_out(customer, at)
 
-    def _amounts(self, customer: Customer, event: CustomerEvent) -> OrderAmounts | None:
+    def _amounts(self, customer: Customer, event: Cart | Order | Complaint) -> OrderAmounts | None:
         """Return the amounts to update, or None: ranked by risk, predictions are those of earlier releases."""
         if not self.settings.plans_calls:
             return None

@@ -104,7 +104,7 @@ class DueDecisions:
         customer.fresh += 1
         customer.packed = None
         self.waiting.append(pending)
-        self._batch.add(customer, due, pending)
+        self._batch.add_decision(customer, pending)
         self._set_timer(customer, due + self._settings.decide_every)
 
     def _end_steps(self, customer: Customer, due: int, grid: StepGrid) -> None:
@@ -115,10 +115,13 @@ class DueDecisions:
         period = self._settings.decide_every
         if not grid.begins_step(due, period):
             return
+        every_decision, horizon, step = grid.step == period, grid.horizon, grid.step
         for pending in customer.waiting:
             age = due - pending.decided_at
-            if age <= grid.horizon and not pending.counted and grid.begins_step(pending.decided_at, period):
-                self._ended.append(Ended(pending, age // grid.step - 1, pending.returned))
+            if age > horizon or pending.counted:
+                continue
+            if every_decision or grid.begins_step(pending.decided_at, period):
+                self._ended.append(Ended(pending, age // step - 1, pending.returned))
                 pending.counted = pending.returned
 
     def take_steps(self) -> StepCounts:

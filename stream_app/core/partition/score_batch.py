@@ -1,8 +1,8 @@
-"""Batch of states to score: states are copied while events are applied, then scored as one matrix after the step."""
+"""Batch of states to score: collected while events are applied, then scored as one matrix after the step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,13 +10,14 @@ import numpy as np
 from stream_app.core.alerts.lifecycle import AlertClosing
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
-from stream_app.core.arrays import Floats, Ints
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Matured, Pending, Returned
 from stream_app.core.model.lost_probability import StepCounts
 from stream_app.core.model.scores import Model, Scores
 from stream_app.core.state.frame import StateFrame
+from stream_app.core.state.vector import StateVector
 from stream_app.core.units import DAY_US
 
 
@@ -36,28 +37,40 @@ class Effects:
 
 
 class ScoreBatch:
-    """Copies of state vectors, at decisions and after events."""
+    """Decisions and events to score, until the model of the step is known.
+
+    A decision is scored as its customer was when it was made, so the state is copied. An event changes only the
+    customer's latest score: one score per customer, of the state at the end of the batch, serves all of their events.
+    """
 
     def __init__(self) -> None:
         self._begin()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        """Return the number of decisions and events."""
+        return len(self._decisions) + self._events
 
     def _begin(self) -> None:
-        self._rows: list[tuple[int, int, bytes, Pending | None]] = []  # ranking index, time in µs, vector, decision
+        self._decisions: list[tuple[Customer, bytes, Pending]] = []  # with a copy of the state vector
+        self._changed: dict[Customer, int] = {}  # customer -> time of the latest event, if no decision came later
+        self._events = 0
         self._breaches: list[tuple[SlaBreach, bytes]] = []
-        self._forgotten: dict[int, int] = {}  # ranking index -> row; scores before this row are not ranked
+        self._forgotten: dict[Customer, int] = {}  # customer -> number of decisions that are not ranked
 
-    def add(self, customer: Customer, at: int, pending: Pending | None) -> None:
-        """Copy the current state of a customer.
+    def add_event(self, customer: Customer, at: int) -> None:
+        """Score a customer after an event, once it has been applied.
 
         Args:
-            customer: the customer to score.
-            at: time of the score, microseconds.
-            pending: the decision made at that time, if any.
+            customer: the customer, who must have ordered.
+            at: time of the event, microseconds.
         """
-        self._rows.append((customer.index, at, customer.vector.tobytes(), pending))
+        self._events += 1
+        self._changed[customer] = at
+
+    def add_decision(self, customer: Customer, pending: Pending) -> None:
+        """Score a decision on the current state of a customer."""
+        self._decisions.append((customer, customer.vector.tobytes(), pending))
+        self._changed.pop(customer, None)
 
     def add_breach(self, customer: Customer, breach: SlaBreach) -> None:
         """Copy a customer's current state to score an urgent alert. The score is not used in the ranking."""
@@ -65,7 +78,8 @@ class ScoreBatch:
 
     def forget(self, customer: Customer) -> None:
         """Remove a customer's scores so far from the ranking, after an order or the last active day."""
-        self._forgotten[customer.index] = len(self._rows)
+        self._forgotten[customer] = len(self._decisions)
+        self._changed.pop(customer, None)
 
     def score(self, model: Model, horizon: float, ranking: Ranking) -> Effects:
         """Score the batch, complete its decisions, add the scores to the ranking, and start a new batch.
@@ -75,43 +89,42 @@ class ScoreBatch:
             horizon: label horizon, days.
             ranking: ranking of the partition.
         """
-        for index in self._forgotten:
-            ranking.forget(index)
+        for customer in self._forgotten:
+            ranking.forget(customer.index)
         self._score_breaches(model, horizon)
         effects = Effects()
-        if self._rows:
-            indices, times, copies, pending = zip(*self._rows, strict=True)
-            vectors, now = matrix(copies), np.array(times, dtype=np.float64) / DAY_US
-            decided = np.array([one is not None for one in pending])
-            probability = np.empty(len(now))
-            if decided.any():
-                effects.decisions = [one for one in pending if one is not None]
-                effects.view = StateFrame(vectors[decided], now[decided], horizon)
-                effects.scores = model.decide(effects.view)
-                probability[decided] = effects.scores.probability
-                _complete(effects.decisions, effects.scores)
-            if not decided.all():
-                probability[~decided] = model.score(StateFrame(vectors[~decided], now[~decided], horizon))
-            self._rank(ranking, np.array(indices, dtype=np.int64), probability)
+        if self._decisions:
+            effects.decisions = [pending for _, _, pending in self._decisions]
+            times = [pending.decided_at for pending in effects.decisions]
+            effects.view = _frame([copy for _, copy, _ in self._decisions], times, horizon)
+            effects.scores = model.decide(effects.view)
+            _complete(effects.decisions, effects.scores)
+            self._rank(ranking, effects.scores.probability)
+        if self._changed:
+            frame = _frame([customer.vector for customer in self._changed], [*self._changed.values()], horizon)
+            indices = np.array([customer.index for customer in self._changed], dtype=np.int64)
+            ranking.set_latest(indices, model.score(frame))
         self._begin()
         return effects
 
     def _score_breaches(self, model: Model, horizon: float) -> None:
         if not self._breaches:
             return
-        now = np.array([breach.candidate.at for breach, _ in self._breaches], dtype=np.float64) / DAY_US
-        scores = model.decide(StateFrame(matrix([vector for _, vector in self._breaches]), now, horizon))
+        times = [breach.candidate.at for breach, _ in self._breaches]
+        scores = model.decide(_frame([vector for _, vector in self._breaches], times, horizon))
         for (breach, _), probability in zip(self._breaches, scores.probability.tolist(), strict=True):
             breach.candidate = replace(
                 breach.candidate, probability=probability, source=scores.source, version=scores.version
             )
 
-    def _rank(self, ranking: Ranking, indices: Ints, probability: Floats) -> None:
-        ranked = np.arange(len(indices)) >= np.array([self._forgotten.get(index, 0) for index in indices.tolist()])
-        ranking.set_latest(indices[ranked], probability[ranked])
-        for row, (index, at, _, pending) in enumerate(self._rows):
-            if pending is not None and ranked[row]:
-                ranking.add_decision(index, at, float(probability[row]))
+    def _rank(self, ranking: Ranking, probability: Floats) -> None:
+        for row, (customer, _, pending) in enumerate(self._decisions):
+            if row >= self._forgotten.get(customer, 0):
+                ranking.add_decision(customer.index, pending.decided_at, float(probability[row]))
+
+
+def _frame(vectors: Sequence[StateVector[float] | bytes], times: Sequence[int], horizon: float) -> StateFrame:
+    return StateFrame(matrix(vectors), np.array(times, dtype=np.float64) / DAY_US, horizon)
 
 
 def _complete(decisions: Iterable[Pending], scores: Scores) -> None:

@@ -80,7 +80,8 @@ class SlaWatch:
     def _reschedule(self, customer: Customer, stream_time: int) -> None:
         for target in targets_of(customer.vector, self._settings):
             self._set_timers(customer, target, stream_time)
-        for case in customer.cases.values():  # opened by a target that was met meanwhile, or with other settings
+        # Cases opened by a target that was met meanwhile, or with other settings.
+        for case in customer.cases.values() if customer.has_cases else ():
             if case.expires_at >= stream_time:
                 self._expiries.add(case.expires_at, customer.name, customer)
                 self.next_due = min(self.next_due, case.expires_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
-from stream_app.core.events.schema import Browsing, Cart, Complaint, CustomerEvent, Order
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
 from stream_app.core.state.complaint_kinds import Classifier, is_dissatisfaction, is_low_rating, kind_of
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
@@ -29,8 +29,10 @@ _CART: Final = {
 }
 
 
-def count_event(counters: Counters[int], event: CustomerEvent, at: int, counts: bool, classify: Classifier) -> None:
-    """Update a customer's counters with an event.
+def count_event(
+    counters: Counters[int], event: Cart | Order | Complaint, at: int, counts: bool, classify: Classifier
+) -> None:
+    """Update a customer's counters with an event other than a page view.
 
     Args:
         counters: the customer's counters, modified in place.
@@ -42,9 +44,7 @@ def count_event(counters: Counters[int], event: CustomerEvent, at: int, counts: 
     place = place_in(counters, at)
     if place is None:
         return
-    if isinstance(event, Browsing):
-        _count_browsing(counters, place, event)
-    elif isinstance(event, Cart):
+    if isinstance(event, Cart):
         _count_cart(counters, place, event)
     elif isinstance(event, Order):
         _count_order(counters, place, event, counts)
@@ -52,7 +52,8 @@ def count_event(counters: Counters[int], event: CustomerEvent, at: int, counts: 
         _count_complaint(counters, place, event, classify)
 
 
-def _count_browsing(counters: Counters[int], place: int, event: Browsing) -> None:
+def count_browsing(counters: Counters[int], place: int, event: Browsing) -> None:
+    """Update a customer's counters, from the first one of the period (`place_in`), with a page view."""
     if counters[place + _VIEWS] < MOST:
         counters[place + _VIEWS] += 1
     if event.session_id is not None:

@@ -73,7 +73,7 @@ _NOTHING: Final = array("H", [0] * len(COUNTED))
 _FIRST_DAY: Final = 36_600  # periods are counted from this many days before 1970, so that none is negative
 _FIRST_US: Final = _FIRST_DAY * DAY_US
 _PERIOD_US: Final = PERIOD_DAYS * DAY_US
-EMPTY_COUNTERS: Final = bytes(2 * len(COUNTERS))
+EMPTY_COUNTERS: Final = array("H", [0] * len(COUNTERS))  # a copy of an array takes no more memory than it needs
 
 Counters = array  # of type code "H", len(COUNTERS) long
 
@@ -81,7 +81,7 @@ Counters = array  # of type code "H", len(COUNTERS) long
 def place_in(counters: Counters[int], at: int) -> int | None:
     """Return the index of the first counter for a time, shifting periods if needed, or None if it is too old.
 
-    >>> counters, day = array("H", EMPTY_COUNTERS), 86_400_000_000
+    >>> counters, day = array("H", EMPTY_COUNTERS), DAY_US
     >>> now = place_in(counters, 20_000 * day)
     >>> now == place_in(counters, 20_001 * day) != place_in(counters, (20_000 - PERIOD_DAYS) * day)
     True

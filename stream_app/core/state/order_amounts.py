@@ -15,6 +15,9 @@ Only the latest orders of a customer are remembered. A step of an earlier one ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from struct import Struct
+from types import MappingProxyType
 from typing import Final
 
 import xxhash
@@ -25,11 +28,14 @@ from stream_app.core.events.schema import Complaint, Event, Order
 REMEMBERED: Final = 8  # orders per customer
 KEY_BYTES: Final = 4
 _KEY_MASK: Final = (1 << 8 * KEY_BYTES) - 1
+_ENTRY: Final = Struct("<Id")  # key and what is left
 _TAKES_BACK: Final = (OrderAction.CANCELLED, OrderAction.RETURNED, OrderAction.REFUNDED)
 
 
 class OrderAmounts:
     """What is left of the latest orders of a customer.
+
+    Most customers have a few orders and no returns: packed, they take a third of the memory of a dict.
 
     Args:
         left: hash of an order id -> what its steps can still take back, oldest first.
@@ -42,10 +48,18 @@ class OrderAmounts:
     (50.0, -50.0, 0.0)
     """
 
-    __slots__ = ("left",)
+    __slots__ = ("_packed",)
 
-    def __init__(self, left: dict[int, float] | None = None) -> None:
-        self.left: dict[int, float] = {} if left is None else left
+    def __init__(self, left: Mapping[int, float] = MappingProxyType({})) -> None:
+        self._pack(left)
+
+    @property
+    def left(self) -> dict[int, float]:
+        """Hash of an order id -> what its steps can still take back, oldest first."""
+        return dict(_ENTRY.iter_unpack(self._packed))
+
+    def _pack(self, left: Mapping[int, float]) -> None:
+        self._packed = b"".join([_ENTRY.pack(key, amount) for key, amount in left.items()])
 
     def change(self, event: Event, *, counts: bool) -> float:
         """Return what an event adds to the customer's money; negative if it takes money back.
@@ -61,10 +75,11 @@ class OrderAmounts:
     def _add(self, order: Order) -> float:
         amount = order.amount or 0.0
         if order.order_id is not None and amount > 0.0:
-            key = _key(order.order_id)
-            self.left[key] = self.left.get(key, 0.0) + amount
-            if len(self.left) > REMEMBERED:
-                del self.left[next(iter(self.left))]
+            key, left = _key(order.order_id), self.left
+            left[key] = left.get(key, 0.0) + amount
+            if len(left) > REMEMBERED:
+                del left[next(iter(left))]
+            self._pack(left)
         return amount
 
     def _take_back(self, step: Order) -> float:
@@ -83,10 +98,12 @@ class OrderAmounts:
         return abs(complaint.amount)
 
     def _take(self, key: int, amount: float | None) -> float:
-        left = self.left.get(key, 0.0)
-        taken = left if amount is None else min(abs(amount), left)
+        left = self.left
+        known = left.get(key, 0.0)
+        taken = known if amount is None else min(abs(amount), known)
         if taken:
-            self.left[key] = left - taken
+            left[key] = known - taken
+            self._pack(left)
         return taken
 
 

@@ -77,14 +77,12 @@ def apply_event(
         followed_days: age at which a complaint is too old to be acted on.
         amounts: of the customer's latest orders, if money is net of returns; modified in place.
     """
-    day = at / DAY_US
-    if vector[FIRST_SEEN] == NEVER or day < vector[FIRST_SEEN]:
-        vector[FIRST_SEEN] = day
-    if day > vector[LAST_SEEN]:
-        vector[LAST_SEEN] = day
     if isinstance(event, Browsing):
-        _apply_browsing(vector, event, day)
-    elif isinstance(event, Order):
+        apply_browsing(vector, event, at)
+        return
+    day = at / DAY_US
+    _see(vector, day)
+    if isinstance(event, Order):
         _apply_order(vector, event, day, local_day, counts)
     elif isinstance(event, Cart):
         _apply_cart(vector, event, day)
@@ -95,7 +93,17 @@ def apply_event(
         vector[MONEY] += 0.0 if counts else change  # the amount of an order has been added
 
 
-def _apply_browsing(vector: StateVector[float], event: Browsing, day: float) -> None:
+def _see(vector: StateVector[float], day: float) -> None:
+    if day > vector[LAST_SEEN]:
+        vector[LAST_SEEN] = day
+    if day < vector[FIRST_SEEN] or vector[FIRST_SEEN] == NEVER:
+        vector[FIRST_SEEN] = day
+
+
+def apply_browsing(vector: StateVector[float], event: Browsing, at: int) -> None:
+    """Update a customer's state vector with a page view, as `apply_event` does. Most events are page views."""
+    day = at / DAY_US
+    _see(vector, day)
     if day > vector[_LAST_BROWSING]:
         vector[_LAST_BROWSING] = day
     vector[_BROWSINGS] += 1

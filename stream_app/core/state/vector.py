@@ -87,8 +87,12 @@ RING_START, RING_END = SLOT["order_day_0"], SLOT["order_day_0"] + RING
 DECAYED_AT, DECAYED_START = SLOT["decayed_order_at"], SLOT["decayed_order_2d"]
 EMPTY: Final = array("d", [NEVER] * len(_TIMES) + [0.0] * len(_AMOUNTS))
 
-_RATES: Final = tuple(1.0 / half_life for half_life in HALF_LIVES)
 _GONE: Final = 60.0  # half-lives after which the remainder no longer affects a float64 sum
+_RATES: Final = tuple(1.0 / half_life for half_life in HALF_LIVES)
+_COUNTS: Final = [  # of each kind: the slots of its decayed counts, and their rates
+    [(DECAYED_START + kind * len(HALF_LIVES) + place, rate) for place, rate in enumerate(_RATES)]
+    for kind in range(len(DECAYED))
+]
 
 StateVector = array  # of type code "d", len(SLOTS) long
 
@@ -105,17 +109,18 @@ def add_decayed(vector: StateVector[float], kind: int, day: float, amount: float
     Shkapenyuk, Srivastava, Xu: Forward Decay, ICDE 2009).
     """
     age = day - vector[DECAYED_AT + kind]
-    place = DECAYED_START + kind * len(HALF_LIVES)
-    if age >= 0:
-        vector[DECAYED_AT + kind] = day
-        for rate in _RATES:
-            halvings = age * rate
-            vector[place] = (vector[place] * 2.0**-halvings if halvings < _GONE else 0.0) + amount
-            place += 1
-    else:
-        for rate in _RATES:
+    if age < 0:
+        for place, rate in _COUNTS[kind]:
             vector[place] += amount * 2.0 ** max(age * rate, -_GONE)
-            place += 1
+        return
+    vector[DECAYED_AT + kind] = day
+    if age * _RATES[0] < _GONE:  # nothing is gone, since the other rates are lower
+        for place, rate in _COUNTS[kind]:
+            vector[place] = vector[place] * 2.0 ** -(age * rate) + amount
+        return
+    for place, rate in _COUNTS[kind]:
+        halvings = age * rate
+        vector[place] = (vector[place] * 2.0**-halvings if halvings < _GONE else 0.0) + amount
 
 
 def add_order_day(vector: StateVector[float], day: float) -> None:

@@ -41,7 +41,7 @@ from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.customers.codec.states import encode_customers
 from stream_app.core.customers.codec.vectors import MAX_VALUE
-from stream_app.core.customers.customer import Customer
+from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.delivery.records import (
     ChannelState,
     Delivery,
@@ -143,11 +143,11 @@ def made_customers() -> list[tuple[str, bytes]]:
         (-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_VALUE, -MAX_VALUE, 2.0**63, 5e-324)
     ):
         odd.vector[place] = value
-    odd.due, odd.ids[:] = -(10**10) * 1_000_000, type(odd.ids)("Q", [0, 2**40 - 1])
+    odd.due, odd.ids = -(10**10) * 1_000_000, bytes(ID_BYTES) + b"\xff" * ID_BYTES
     odd.waiting = [_decision(odd.name, -(10**9) * 1_000_000, rng), _decision(odd.name, 0, rng)]
     large = Customer("large", 2)
     large.vector[:] = type(large.vector)("d", rng.normal(0.0, 1.0, len(SLOTS)))
-    large.ids.extend(range(ID_RING))
+    large.ids = b"".join(number.to_bytes(ID_BYTES, "little") for number in range(ID_RING))
     large.counters[:] = type(large.counters)("H", [MOST] * len(COUNTERS))
     large.waiting = [_decision("large", at + day * DAY_US, rng) for day in range(4)]
     large.alert = _an_episode("large", at, own_id="al_by_hand")

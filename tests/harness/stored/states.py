@@ -13,7 +13,7 @@ from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.customers.codec.states import encode_customers
-from stream_app.core.customers.customer import Customer
+from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import Outgoing, unpack
 from stream_app.core.partition.progress import Summary
@@ -27,7 +27,9 @@ def customer_values(customer: Customer) -> dict[str, Any]:
     return {
         "facts": list(customer.vector),
         "marks": list(customer.counters),
-        "ids": list(customer.ids),
+        "ids": [
+            int.from_bytes(customer.ids[at : at + ID_BYTES], "little") for at in range(0, len(customer.ids), ID_BYTES)
+        ],
         "due": customer.due,
         "fresh": customer.fresh,
         "decisions": [

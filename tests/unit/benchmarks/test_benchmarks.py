@@ -35,7 +35,7 @@ from benchmarks.replay.shop_sizes import measure
 from benchmarks.replay.whole_replay import SHORT, Run, replay
 from benchmarks.results import TARGETS, Part, Spread
 from benchmarks.rounds import Pairs, in_own_process, take_turns
-from stream_app.core.customers.customer import Customer
+from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.model.labels import Pending
 from stream_app.core.partition.progress import Position
 from stream_app.replay.runner import Replay
@@ -87,7 +87,7 @@ def test_sizes_grow_with_what_is_held() -> None:
     quiet, busy = Customer("a", 0), Customer("b", 1)
     for number in range(16):
         busy.is_duplicate(str(number))
-    assert state_bytes([busy]) >= state_bytes([quiet]) + 16 * 8
+    assert state_bytes([busy]) == state_bytes([quiet]) + 16 * ID_BYTES
     light, heavy = Pending("a", 1), Pending("a", 1)
     heavy.features = bytes(100)
     assert pending_bytes([heavy]) == pending_bytes([light]) + 100

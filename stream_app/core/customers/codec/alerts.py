@@ -101,9 +101,10 @@ def encode_alerts(customer: Customer) -> bytes:
     """Return what is encoded of a customer, or b"" if there is nothing."""
     consent, history, draw = customer.consent, customer.history, customer.draw
     amounts = customer.amounts.left if customer.amounts is not None else {}
-    if not (customer.alert or customer.cases or consent or history or draw or amounts):
+    if not (customer.alert or customer.has_cases or consent or history or draw or amounts):
         return b""
-    cases = [_stored_case(customer.name, key, one) for key, one in customer.cases.items()]
+    found = customer.cases.items() if customer.has_cases else ()
+    cases = [_stored_case(customer.name, key, one) for key, one in found]
     stored = _stored(customer.alert, cases, 0 if amounts else 0.0)
     fields = {**msgspec.structs.asdict(stored), "consent": consent}
     if amounts:
@@ -157,7 +158,8 @@ def _stored(alert: Alert | None, cases: list[_MovedCase], zero: float) -> _Store
 def decode_alerts(customer: Customer, packed: bytes) -> None:
     """Set what `encode_alerts` encodes. Raise msgspec.MsgspecError or IndexError if malformed."""
     one, name = msgspec.msgpack.decode(packed, type=_StoredWithAmounts), customer.name
-    customer.cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
+    if one.cases:
+        customer.cases.update({(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases})
     customer.alert = _alert(name, one) if one.rank else None
     customer.consent, customer.history, customer.draw = one.consent, one.history, one.draw
     customer.amounts = OrderAmounts(one.amounts) if one.amounts else None

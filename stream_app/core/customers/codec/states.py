@@ -122,8 +122,7 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
     head["codes"], vector_pieces = encode_vectors(vector)
     head["counters"], counter_pieces = encode_counters([customer.counters for customer in customers])
     ids = [customer.ids for customer in customers]
-    head["ids"] = lengths = np.array([len(one) for one in ids], dtype=np.int64)
-    recent = narrow(np.frombuffer(b"".join(ids), dtype=np.int64))
+    head["ids"] = [len(one) // ID_BYTES for one in ids]
     alerts = [encode_alerts(customer) for customer in customers]
     head["version"] = VERSION
     head["waiting"] = [len(customer.waiting) for customer in customers]
@@ -134,7 +133,7 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
     pieces = [
         cut(head.tobytes(), np.full(len(customers), _HEAD.itemsize)),
         ranks,
-        cut(recent.tobytes(), ID_BYTES * lengths),
+        ids,
         vector_pieces,
         counter_pieces,
         encode_decisions(customers),
@@ -160,15 +159,14 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
     ids, waiting, fresh = (head[name].astype(np.int64) for name in ("ids", "waiting", "fresh"))
     reader.refuse((head["ranked"] > 1) | (ids > ID_RING) | (fresh > waiting), "has an invalid head")
     ranks = _decode_ranks(head["ranked"].astype(bool), reader)
-    recent = widen(np.frombuffer(reader.take(ID_BYTES * ids), dtype=np.uint8).reshape(-1, ID_BYTES))
-    recent &= (1 << 8 * ID_BYTES) - 1
+    recent = cut(bytes(reader.take(ID_BYTES * ids)), ID_BYTES * ids)
     vector = decode_vectors(head["codes"], reader)
     counters = decode_counters(head["counters"], reader)
     decisions = decode_decisions(names, vector, waiting, fresh, reader, horizon)
     sizes = head["alert"].astype(np.int64)
     alerts = cut(bytes(reader.take(sizes)), sizes)
     reader.finish()
-    vector_bytes, id_bytes = cut(vector.tobytes(), every * vector.itemsize * len(SLOTS)), cut(recent.tobytes(), 8 * ids)
+    vector_bytes = cut(vector.tobytes(), every * vector.itemsize * len(SLOTS))
     due = (widen(head["due"]) * SECOND_US).tolist()
     customers = []
     for place, name in enumerate(names):
@@ -176,7 +174,7 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
             name,
             index=-1,
             vector=array("d", vector_bytes[place]),
-            ids=array("Q", id_bytes[place]),
+            ids=recent[place],
             counters=array("H", counters[place]),
             waiting=decisions[place],
             fresh=int(fresh[place]),

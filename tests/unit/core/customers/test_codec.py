@@ -23,7 +23,7 @@ from stream_app.core.customers.codec import states
 from stream_app.core.customers.codec.alerts import decode_alerts, encode_alerts
 from stream_app.core.customers.codec.states import VERSION, decode_customers, encode_customers, max_bytes
 from stream_app.core.customers.codec.vectors import MAX_VALUE
-from stream_app.core.customers.customer import Customer
+from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.events.schema import Event
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
@@ -197,7 +197,7 @@ def held(customer: Customer) -> tuple[object, ...]:
         customer.name,
         vector,
         counters,
-        list(customer.ids),
+        customer.ids,
         customer.fresh,
         customer.due,
         repr(customer.alert),
@@ -222,16 +222,18 @@ SOME_NUMBERS: Final = st.one_of(
 
 @given(
     st.dictionaries(st.integers(0, len(SLOTS) - 1), SOME_NUMBERS),
-    st.lists(st.integers(0, 2**40 - 1), max_size=ID_RING),
+    st.lists(st.binary(min_size=ID_BYTES, max_size=ID_BYTES), max_size=ID_RING),
     st.lists(st.integers(-(10**10), 10**10), unique=True, max_size=12),
     st.integers(-(10**10), 10**10),
 )
-def test_whatever_is_stored_comes_back(vector: dict[int, float], ids: list[int], seconds: list[int], due: int) -> None:
+def test_whatever_is_stored_comes_back(
+    vector: dict[int, float], ids: list[bytes], seconds: list[int], due: int
+) -> None:
     rng = np.random.default_rng(len(vector))
     customer = Customer("c", 0)
     for place, value in vector.items():
         customer.vector[place] = value
-    customer.ids.extend(ids)
+    customer.ids = b"".join(ids)
     customer.due = due * SECOND
     for second in sorted(seconds):
         like = customer.waiting[-1] if customer.waiting else None
@@ -401,7 +403,7 @@ def largest(waiting: int) -> Customer:
     """A customer of whom nothing can be left out."""
     rng, customer = np.random.default_rng(1), Customer("c", 0)
     customer.vector[:] = type(customer.vector)("d", rng.normal(0.0, 1.0, len(SLOTS)))
-    customer.ids.extend(range(ID_RING))
+    customer.ids = bytes(range(ID_BYTES * ID_RING))
     customer.counters[:] = type(customer.counters)("H", [MOST] * len(COUNTERS))
     customer.waiting = [a_decision(T0 + i * DAY, rng) for i in range(waiting)]
     return customer

@@ -51,6 +51,18 @@ def test_a_customer_is_a_candidate_until_their_deadline() -> None:
     assert candidates({"c": (0, 10.0)}, act_by + 1) == []
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_candidates_do_not_depend_on_how_many_states_are_copied_at_once(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    orders = {name: (day, 10.0 + day) for day, name in enumerate("abcde")}
+    at = T0 + PLANNED.lost_after - PLANNED.act_before_or_default + 2 * DAY_US
+    whole = candidates(orders, at)
+    monkeypatch.setattr("stream_app.core.partition.candidates._AT_ONCE", at_once)
+    assert repr(candidates(orders, at)) == repr(whole)  # a usual gap is NaN
+    assert sorted(names(whole)) == ["c", "d", "e"]
+
+
 def test_the_margin_scales_the_expected_value_and_nothing_else() -> None:
     orders = {"c": (0.0, 10.0), "d": (1.0, 70.0)}
     whole, half = (candidates(orders, MONDAY, msgspec.structs.replace(PLANNED, margin=margin)) for margin in (1.0, 0.5))

@@ -83,7 +83,7 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
             known = partition.customers[name]
             assert customer.vector == known.vector, name
             assert customer.counters == known.counters, name
-            assert list(customer.ids) == list(known.ids)
+            assert customer.ids == known.ids
             assert (customer.due, customer.fresh, customer.consent) == (known.due, known.fresh, known.consent)
             assert waits_of(customer) == waits_of(known)
             assert (customer.alert is None) == (known.alert is None)

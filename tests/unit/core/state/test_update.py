@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xxhash
 from hypothesis import given, strategies as st
 
-from stream_app.core.customers.customer import Customer
+from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
 from stream_app.core.events.schema import Complaint, CustomerEvent
 from stream_app.core.state.complaint_kinds import ACTS, HANDLING
@@ -355,9 +356,25 @@ def test_recent_ids_are_kept_and_no_more() -> None:
     names = [f"e{i}" for i in range(100)]
     rng.shuffle(names)
     assert [customer.is_duplicate(name) for name in names] == [False] * 100
-    assert len(customer.ids) == ID_RING
+    assert len(customer.ids) == ID_BYTES * ID_RING
     assert all(customer.is_duplicate(name) for name in names[-ID_RING:])
     assert not customer.is_duplicate(names[0])
+
+
+@pytest.mark.parametrize("name", ["e1", "订单-1", "\ud800"])
+def test_a_recent_id_is_stored_as_the_low_bytes_of_its_hash(name: str) -> None:
+    customer, key = Customer("c", 0), xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass"))
+    assert not customer.is_duplicate(name)
+    assert customer.ids == (key & ((1 << 8 * ID_BYTES) - 1)).to_bytes(ID_BYTES, "little")
+
+
+def test_the_end_of_one_hash_and_the_start_of_the_next_are_no_id() -> None:
+    one, (known, other) = Customer("e", 0), (Customer("c", 0), Customer("d", 0))
+    assert not one.is_duplicate("e1")
+    known.ids = b"\0\0" + one.ids + b"\0\0\0"
+    other.ids = b"\0\0" + one.ids + b"\0\0\0" + one.ids
+    assert not known.is_duplicate("e1")
+    assert other.is_duplicate("e1")
 
 
 def test_slots_have_unique_names() -> None:
