@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from stream_app.core.alerts.sla import ComplaintsBefore
 from stream_app.core.alerts.staff_actions import ACTIONS
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.consent import CONSENT, consent_after
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import ComplaintForm, ContactAction
@@ -219,16 +220,22 @@ class PartitionProcessor:
         self.alerts.check_targets(self.stream_time)
         return stopped_at is None
 
-    def finish(self, model: Model, watermark: int | None = None) -> Effects:
+    @property
+    def undecided(self) -> tuple[list[bytes], list[int]]:
+        """State vectors and times of the states that `finish` will score although no decision is due."""
+        return self._batch.undecided
+
+    def finish(self, model: Model, watermark: int | None = None, undecided: Floats | None = None) -> Effects:
         """Score everything since the last call, and release the labels of horizons that the watermark has passed.
 
         Args:
             model: the current model.
             watermark: time up to which (inclusive) all events are known, microseconds. The default is just before
                 stream time minus the lateness, since an event at exactly that time may still arrive in time.
+            undecided: the model's scores of `undecided`, if they are known.
         """
         self.counts.scored += len(self._batch)
-        effects = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking)
+        effects = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking, undecided)
         effects.closed, effects.breaches, effects.ended = self.alerts.take_changes(self.stream_time)
         effects.returned, self._returned = self._returned, []
         effects.steps = self.decisions.take_steps()

@@ -67,13 +67,20 @@ class ScoreBatch:
         """Remove a customer's scores so far from the ranking, after an order or the last active day."""
         self._forgotten[customer.index] = len(self._rows)
 
-    def score(self, model: Model, horizon: float, ranking: Ranking) -> Effects:
+    @property
+    def undecided(self) -> tuple[list[bytes], list[int]]:
+        """State vectors and times of the states that are no decisions, microseconds."""
+        rows = [(vector, at) for _, at, vector, pending in self._rows if pending is None]
+        return [vector for vector, _ in rows], [at for _, at in rows]
+
+    def score(self, model: Model, horizon: float, ranking: Ranking, undecided: Floats | None = None) -> Effects:
         """Score the batch, complete its decisions, add the scores to the ranking, and start a new batch.
 
         Args:
             model: the current model.
             horizon: label horizon, days.
             ranking: ranking of the partition.
+            undecided: the model's scores of `undecided`, if they are known.
         """
         for index in self._forgotten:
             ranking.forget(index)
@@ -91,7 +98,9 @@ class ScoreBatch:
                 probability[decided] = effects.scores.probability
                 _complete(effects.decisions, effects.scores)
             if not decided.all():
-                probability[~decided] = model.score(StateFrame(vectors[~decided], now[~decided], horizon))
+                if undecided is None:
+                    undecided = model.score(StateFrame(vectors[~decided], now[~decided], horizon))
+                probability[~decided] = undecided
             self._rank(ranking, np.array(indices, dtype=np.int64), probability)
         self._begin()
         return effects
