@@ -52,15 +52,11 @@ def is_installed() -> bool:
     return find_spec("bytewax") is not None
 
 
-def bytewax_run(live: LiveSystem, topic: str) -> BytewaxRun:
-    """Run the dataflow over the event topics of a live system, from their beginning to their end.
-
-    Args:
-        live: a system with full topics.
-        topic: topic for the scores.
-    """
+def bytewax_run(live: LiveSystem) -> BytewaxRun:
+    """Run the dataflow over the event topics of a live system, from their beginning to their end."""
     kafka = live.config.kafka
-    return in_own_process(measure, kafka.bootstrap, list(kafka.topics.of(*SHOP_TOPICS).values()), topic)
+    events = list(kafka.topics.of(*SHOP_TOPICS).values())
+    return in_own_process(measure, kafka.bootstrap, events, kafka.topics.scores)
 
 
 def measure(bootstrap: str, topics: Sequence[str], topic: str) -> BytewaxRun:

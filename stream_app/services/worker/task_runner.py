@@ -118,7 +118,7 @@ class TaskRunner:
                 await self._find_policy(self.task.policies.missing)
 
     async def _step(self) -> bool:
-        """Process and commit one batch; return False if there is nothing to do."""
+        """Process and commit one batch; return whether there may be another one."""
         context, task = self._context, self.task
         await self.relay.has_room()
         model = await context.models.get(task.version)
@@ -142,7 +142,7 @@ class TaskRunner:
         if context.refused:
             context.refused = False
             context.wants_changed()
-        return True
+        return task.inputs.waiting > 0
 
     async def _commit(self, step: Step) -> None:
         self._batch += 1
