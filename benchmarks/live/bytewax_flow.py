@@ -13,7 +13,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from math import exp, log1p
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from benchmarks.live.results import OtherRun
 from benchmarks.rounds import in_own_process
 from stream_app.config import SHOP_TOPICS
 from tests.harness.processes import LiveSystem
@@ -39,27 +39,19 @@ class _Event(msgspec.Struct):
     occurred_at: datetime
 
 
-@dataclass(frozen=True)
-class BytewaxRun:
-    """Rates of a run, from its first event on until all scores are written."""
-
-    rate: float  # events per second of wall time
-    cpu_rate: float  # events per second of CPU time
-
-
 def is_installed() -> bool:
     """Return whether Bytewax can be imported."""
     return find_spec("bytewax") is not None
 
 
-def bytewax_run(live: LiveSystem) -> BytewaxRun:
+def bytewax_run(live: LiveSystem) -> OtherRun:
     """Run the dataflow over the event topics of a live system, from their beginning to their end."""
     kafka = live.config.kafka
     events = list(kafka.topics.of(*SHOP_TOPICS).values())
     return in_own_process(measure, kafka.bootstrap, events, kafka.topics.scores)
 
 
-def measure(bootstrap: str, topics: Sequence[str], topic: str) -> BytewaxRun:
+def measure(bootstrap: str, topics: Sequence[str], topic: str) -> OtherRun:
     """Run the dataflow in this process, which must have been started for it."""
     from bytewax.recovery import RecoveryConfig, init_db_dir  # noqa: PLC0415 - optional
     from bytewax.testing import run_main  # noqa: PLC0415
@@ -68,9 +60,7 @@ def measure(bootstrap: str, topics: Sequence[str], topic: str) -> BytewaxRun:
     with tempfile.TemporaryDirectory() as folder:
         init_db_dir(Path(folder), 1)
         run_main(_flow(bootstrap, topics, topic, job), recovery_config=RecoveryConfig(folder))
-    return BytewaxRun(
-        job.events / (time.monotonic() - job.started), job.events / (time.process_time() - job.cpu_started)
-    )
+    return OtherRun(job.events / (time.monotonic() - job.started), job.events / (time.process_time() - job.cpu_started))
 
 
 def _flow(bootstrap: str, topics: Sequence[str], topic: str, job: _Job) -> Any:
