@@ -64,8 +64,11 @@ TARGETS: Final = {
     "events": Target(0.30, 0.12),  # ratio to the floor
     "decisions": Target(0.05, 0.01),
     "flatness": Target(0.15, 0.30),  # share by which the cost per event may vary
-    "throughput": Target(4.0, 2.0),  # ratio to stock Faust
-    "latency": Target(50.0, 150.0),  # ms, 99th percentile
+    "throughput": Target(5.0, 3.5),  # ratio to stock Faust
+    "bytewax": Target(1.3, 1.0),  # ratio to a Bytewax dataflow
+    "latency": Target(30.0, 50.0),  # ms, 99th percentile, at half of the throughput
+    "light load": Target(40.0, 60.0),  # the same at light load
+    "light load CPU": Target(0.25, 0.40),  # cores of the worker there
     "two workers": Target(1.05, 1.10),  # ratio of CPU time to one worker
     "monitored": Target(0.98, 0.95),  # ratio of throughput to a worker that is not monitored
     "scrape": Target(50.0, 200.0),  # ms

@@ -13,12 +13,20 @@ from benchmarks.rounds import Pairs
 
 
 @dataclass(frozen=True)
+class OtherRun:
+    """Rates of a run of another program, from its first record on."""
+
+    rate: float  # records per second of wall time
+    cpu_rate: float  # records per second of CPU time
+
+
+@dataclass(frozen=True)
 class Throughput:
-    """One worker process against a stock Faust agent that does nothing, in turns."""
+    """One worker process against another program, in turns."""
 
     variant: str  # settings of the worker
     records: int  # events and ticks in the topics
-    rates: Pairs  # records/s of the agent and of the worker, wall time
+    rates: Pairs  # records/s of the other program and of the worker, wall time
     cpu_ratio: Spread  # ratio of records per CPU second
     cpu_micros: Spread  # CPU time of the worker per record
     redis_micros: Spread  # CPU time of Redis per record
@@ -115,8 +123,10 @@ class LiveReport:
     """All results of the live system's benchmarks."""
 
     conditions: Conditions
-    throughput: list[Throughput]
-    latency: Latency
+    throughput: list[Throughput]  # against a stock Faust agent that does nothing
+    bytewax: Throughput | None  # against a dataflow that does a part of the work; None: Bytewax is not installed
+    latency: Latency  # at half of the throughput
+    light_load: Latency
     two_workers: TwoWorkers
     monitored: Monitored
     scrape: Scrape

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rich.progress import Progress
 
 from benchmarks.bench import Bench
+from benchmarks.live.bytewax_flow import is_installed
 from benchmarks.live.feed import TrainedModel, feed
 from benchmarks.live.latency import latency
 from benchmarks.live.metrics_scrape import measure as measure_scrape
@@ -16,7 +18,7 @@ from benchmarks.live.monitored_worker import cost_of_monitoring
 from benchmarks.live.publishing import publishing
 from benchmarks.live.redis_memory import redis_memory
 from benchmarks.live.results import LiveReport
-from benchmarks.live.throughput import throughput
+from benchmarks.live.throughput import against_bytewax, throughput
 from benchmarks.live.two_workers import cost_of_two
 from benchmarks.live.worker_profile import profile_worker
 from benchmarks.machine import Conditions
@@ -26,6 +28,7 @@ from stream_app.simulate import ShopSettings
 from tests.harness.processes import LiveSystem
 
 PARTITIONS: Final = 4
+LIGHT_LOAD: Final = 2_000.0  # events/s
 SCRAPED: Final = {"partitions": 8, "shops": 50, "alerts": 1_500}
 
 
@@ -77,15 +80,32 @@ class LiveBench(Bench):
                 fed = feed(live.config, log, plan.events)
             rounds = self._rounds("One worker against stock Faust", plan.rounds)
             rows = throughput(live, fed, model, rounds, plan.stock_seconds)
+            bytewax = None
+            if is_installed():
+                rounds = self._rounds("One worker against Bytewax", plan.rounds)
+                bytewax = against_bytewax(live, fed, model, rounds)
             two_workers = cost_of_two(live, fed, model, self._rounds("Two workers", plan.rounds))
             monitored = cost_of_monitoring(live, fed, model, self._rounds("A monitored worker", plan.rounds))
             with self._step("Where the time of a worker goes"):
                 parts, threads = profile_worker(live, fed, model)
             published = publishing(live, log, self._rounds("Publishing", plan.rounds))
+            at_rate = partial(latency, live, log, model, history=plan.history, seconds=plan.latency_seconds)
             with self._step("From append to score"):
-                half = min(row.rates.product.median for row in rows) / 2
-                seen = latency(live, log, model, history=plan.history, rate=half, seconds=plan.latency_seconds)
+                half = at_rate(rate=min(row.rates.product.median for row in rows) / 2)
+            with self._step("Light load"):
+                light = at_rate(rate=LIGHT_LOAD)
         conditions.end()
         return LiveReport(
-            conditions, rows, seen, two_workers, monitored, scrape, published, memory, parts=parts, threads=threads
+            conditions,
+            rows,
+            bytewax,
+            half,
+            light,
+            two_workers,
+            monitored,
+            scrape,
+            published,
+            memory,
+            parts=parts,
+            threads=threads,
         )

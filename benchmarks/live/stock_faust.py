@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmarks.live.results import OtherRun
 from benchmarks.rounds import in_own_process
 from stream_app.config import INPUTS
 from tests.harness.processes import LiveSystem
@@ -20,15 +20,7 @@ _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.02
 
 
-@dataclass(frozen=True)
-class StockRun:
-    """Rates of a run, from its first record on."""
-
-    rate: float  # records per second of wall time
-    cpu_rate: float  # records per second of CPU time
-
-
-def stock_faust(live: LiveSystem, group: str, seconds: float) -> StockRun:
+def stock_faust(live: LiveSystem, group: str, seconds: float) -> OtherRun:
     """Run the agent over the topics of a live system, from their beginning.
 
     Args:
@@ -41,7 +33,7 @@ def stock_faust(live: LiveSystem, group: str, seconds: float) -> StockRun:
     return in_own_process(measure, kafka.bootstrap, group, topics, sum(live.ends().values()), seconds)
 
 
-def measure(bootstrap: str, group: str, topics: list[str], total: int, seconds: float) -> StockRun:
+def measure(bootstrap: str, group: str, topics: list[str], total: int, seconds: float) -> OtherRun:
     """Run the agent in this process until it has read `total` records, or for some seconds."""
     import uvloop  # noqa: PLC0415 - only in the process that runs the agent
 
@@ -66,7 +58,7 @@ def _app(bootstrap: str, group: str, folder: str) -> Any:
     )
 
 
-async def _measure(app: Any, topics: list[str], total: int, seconds: float) -> StockRun:
+async def _measure(app: Any, topics: list[str], total: int, seconds: float) -> OtherRun:
     async def nothing(stream: Any) -> None:
         async for _event in stream:
             pass
@@ -80,4 +72,4 @@ async def _measure(app: Any, topics: list[str], total: int, seconds: float) -> S
     while app.monitor.events_total < total and time.monotonic() - started < seconds:  # noqa: ASYNC110
         await asyncio.sleep(_POLL_SECONDS)
     records = app.monitor.events_total - first
-    return StockRun(records / (time.monotonic() - started), records / (time.process_time() - cpu))
+    return OtherRun(records / (time.monotonic() - started), records / (time.process_time() - cpu))

@@ -158,7 +158,9 @@ class Kafka(Section):
     heartbeat: Span = setting(3 * SECOND_US, "Interval between heartbeats of a worker.", "心跳间隔")
     request_timeout: Span = setting(30 * SECOND_US, "Timeout of a request to a broker.", "请求超时")
     fetch_max_wait: Span = setting(
-        10_000, "Maximum time that a broker waits for fetch_min_bytes.", "Kafka 为凑足 fetch_min_bytes 最多等待的时间"
+        25_000,
+        "Maximum time that a broker waits for fetch_min_bytes. It is part of the latency at light load.",
+        "Kafka 为凑足 fetch_min_bytes 最多等待的时间；负载较轻时计入延迟",
     )
     fetch_min_bytes: Bytes = setting(
         32_768,

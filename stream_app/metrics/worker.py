@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -93,9 +92,9 @@ class WorkerMetrics(Metrics):
 
     def count_events(self, before: Counts, after: Counts) -> None:
         """Count the events between two counts of one partition."""
-        old, new = asdict(before), asdict(after)
         for name in ("duplicates", "late", "too_late", "excluded", "scored"):
-            getattr(self, name).inc(new[name] - old[name])
+            if count := getattr(after, name) - getattr(before, name):
+                getattr(self, name).inc(count)
 
     def remove_partition(self, partition: int) -> None:
         """Remove the series of a revoked partition, which its new owner exports."""

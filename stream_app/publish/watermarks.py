@@ -11,9 +11,9 @@ from typing import Final
 from faust.types import TP
 
 from stream_app.adapters.kafka.admin import Partition, PartitionOffsets
-from stream_app.adapters.kafka.faust_transport.batches import Taken
 from stream_app.adapters.kafka.last_records import read_last
 from stream_app.config import LiveConfig
+from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.errors import OtherLog
 
@@ -115,11 +115,11 @@ def _settled(offsets: PartitionOffsets, partitions: list[Partition]) -> Mapping[
     return ends
 
 
-def _last_records(config: LiveConfig, ends: Mapping[Partition, int]) -> dict[Partition, Taken]:
+def _last_records(config: LiveConfig, ends: Mapping[Partition, int]) -> dict[Partition, Record]:
     """Return the last record of each partition, omitting partitions that end with transaction markers only."""
-    last: dict[Partition, Taken] = {}
+    last: dict[Partition, Record] = {}
 
-    def take(tp: TP, taken: list[Taken]) -> None:
+    def take(tp: TP, taken: list[Record]) -> None:
         before = [one for one in taken if one.offset < ends[tp]]
         if before:
             last[tp] = before[-1]
@@ -128,7 +128,7 @@ def _last_records(config: LiveConfig, ends: Mapping[Partition, int]) -> dict[Par
     return last
 
 
-def _end(offset: int, last: Taken | None) -> End:
+def _end(offset: int, last: Record | None) -> End:
     if last is None:
         return End(offset)
     headers = {} if isinstance(last, Unreadable) else dict(last.headers)

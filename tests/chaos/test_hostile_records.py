@@ -16,11 +16,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from faust.types import TP
 
-from stream_app.adapters.kafka.faust_transport.batches import Taken
 from stream_app.adapters.kafka.last_records import read_last
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.schema import encode_message
 from stream_app.ingest import LogFormat, open_log
 from stream_app.publish.feed import Feed, Summary
@@ -191,7 +191,7 @@ def alerts_of(live: LiveSystem) -> dict[tuple[str, str], AlertOpened | AlertClos
     """
     found: dict[tuple[str, str], AlertOpened | AlertClosed] = {}
 
-    def take(_: TP, records: list[Taken]) -> None:
+    def take(_: TP, records: list[Record]) -> None:
         for record in records:
             try:
                 alert = msgspec.json.decode(record.value or b"", type=AlertOpened | AlertClosed)

@@ -92,6 +92,22 @@ def test_partitions_are_independent(play: Play) -> None:
     play(scenario)
 
 
+def test_commits_of_several_partitions_at_once_succeed_or_fail_alone(play: Play) -> None:
+    async def scenario(door: Door) -> None:
+        store = await worker(door)
+        for number in range(5):
+            await store.open(number)
+        await store.commit(batch_of(3), "1", 0)
+        await worker(door, "worker-2")
+        bases = {0: b"", 1: b"other", 2: b"", 3: b""}
+        commits = [store.commit(batch_of(number, base), "1", 0) for number, base in bases.items()]
+        assert await asyncio.gather(*commits) == [(DONE, 1), (WRONG_BASE, 0), (DONE, 1), (ALREADY_DONE, 1)]
+        assert await store.positions(range(5)) == {0: b"1", 1: b"", 2: b"1", 3: b"1", 4: b""}
+        assert await store.commit(batch_of(4), "1", 0) == (DONE, 1)
+
+    play(scenario)
+
+
 def test_an_empty_batch_moves_the_position(play: Play) -> None:
     async def scenario(door: Door) -> None:
         store = await worker(door)

@@ -34,7 +34,8 @@ from stream_app.core.model.snapshot import restore, snapshot
 from stream_app.core.partition import outbox
 from stream_app.core.partition.known_policies import KnownPolicies
 from stream_app.core.partition.progress import decode_summary
-from stream_app.core.partition.task import Limits, PartitionTask
+from stream_app.core.partition.step import Step
+from stream_app.core.partition.task import Limits, PartitionTask, step_together
 from stream_app.core.schedule import moments_between, settings_by_time, with_policies
 from stream_app.core.settings import Settings
 from stream_app.core.training.trainer import Trainer
@@ -202,10 +203,19 @@ class MemorySystem:
                 task.inputs.receive(role, start, log[start:end], end, len(log))
 
     def _step(self, number: int) -> bool:
+        """Step a task, alone or together with others that have the same model."""
+        for task in self.tasks.values():
+            if task.hold is not None and task.hold.trainer and self.training.through >= task.hold.moment:
+                task.end_trainer_hold(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
+        version = self.tasks[number].version
+        together = [one for one, task in self.tasks.items() if task.version == version and self.rng.random() < 0.5]
+        numbers = {number, *together}
+        steps = step_together([self.tasks[one] for one in numbers], self._model(version))
+        progress = [self._commit(one, step) for one, step in zip(numbers, steps, strict=True)]
+        return any(progress)
+
+    def _commit(self, number: int, step: Step | None) -> bool:
         task, stored = self.tasks[number], self.stored[number]
-        if task.hold is not None and task.hold.trainer and self.training.through >= task.hold.moment:
-            task.end_trainer_hold(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
-        step = task.step(self._model(task.version))
         if step is None:
             return self._found(task.policies, task.policies.missing)
         if self.rng.random() < self.crashes:  # before the commit is stored

@@ -13,7 +13,7 @@ from benchmarks.live.feed import Feed, TrainedModel, feed, input_topics
 from benchmarks.live.latency import latency
 from benchmarks.live.monitored_worker import cost_of_monitoring
 from benchmarks.live.publishing import publishing
-from benchmarks.live.throughput import VARIANTS, throughput
+from benchmarks.live.throughput import VARIANTS, against_bytewax, throughput
 from benchmarks.live.two_workers import cost_of_two
 from benchmarks.live.worker_profile import profile_worker
 from tests.harness.processes import LiveSystem
@@ -55,6 +55,13 @@ def test_a_worker_processes_the_log_in_turns_with_stock_faust(live: LiveSystem, 
         assert row.rates.floor.rounds == 2
         assert row.rates.floor.least > 0
         assert 0 < row.redis_micros.median < row.cpu_micros.median
+
+
+def test_a_worker_processes_the_log_in_turns_with_bytewax(live: LiveSystem, fed: Feed, model: TrainedModel) -> None:
+    pytest.importorskip("bytewax", reason="Bytewax is optional")
+    row = against_bytewax(live, fed, model, range(1))
+    assert row.rates.floor.rounds == 2
+    assert row.rates.floor.least > 0
 
 
 def test_two_workers_share_the_log(live: LiveSystem, fed: Feed, model: TrainedModel) -> None:

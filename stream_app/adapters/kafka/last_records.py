@@ -14,10 +14,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 import aiokafka
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from stream_app.adapters.kafka.faust_transport.batches import Taken
 from stream_app.adapters.kafka.faust_transport.faults import Faults
 from stream_app.adapters.kafka.faust_transport.fetcher import drain, responding
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
@@ -26,6 +24,7 @@ from stream_app.config import LiveConfig, client_options
 from stream_app.core.alerts.arms import Draws
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates, decode_labelled, decode_scored, read_message
+from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.messages.schema import AlertStep, AllocationDone, decode_control
 from stream_app.core.messages.unreadable import Unreadable
@@ -44,7 +43,7 @@ _WORKER_TOPICS: Final[dict[str, Callable[[bytes], object]]] = {
 }
 _MAX_SPREAD: Final = 10**9  # between the lowest and the highest plausible number among the last records
 _FURTHER: Final = 8  # factor by which to look further back if none of our records was found
-Take: TypeAlias = Callable[[TP, list[Taken]], None]
+Take: TypeAlias = Callable[[TP, list[Record]], None]
 # Commands do not configure logging. Without this, Python would print the library's warnings next to our error.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
@@ -81,7 +80,7 @@ def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BAC
     """
     decoders = {config.kafka.topics.of(role)[role]: decode for role, decode in _WORKER_TOPICS.items()}
     records, _ = _readable(config, list(decoders), partition, look_back)
-    ours = [one for one in records if not isinstance(read_message(one.value, decoders[one.topic]), Rejected)]
+    ours = [one for tp, one in records if not isinstance(read_message(one.value, decoders[tp.topic]), Rejected)]
     return highest(sequence_of(record.headers) for record in ours)
 
 
@@ -91,7 +90,7 @@ def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSen
     while True:
         sequences, numbers, moment, draws = list[int](), list[int](), -1, Draws()
         records, whole = _readable(config, [topic], partition, look_back)
-        for record in records:
+        for _, record in records:
             message = decode_control(record.value or b"")
             if isinstance(message, AllocationDone) or (isinstance(message, AlertStep) and message.opening is not None):
                 sequences.append(sequence_of(record.headers))
@@ -115,11 +114,13 @@ def highest(numbers: Iterable[int]) -> int:
 
 def _readable(
     config: LiveConfig, topics: Sequence[str], partition: int, look_back: int
-) -> tuple[list[ConsumerRecord], bool]:
-    found: list[Taken] = []
-    tps, take = [TP(topic, partition) for topic in topics], lambda _, taken: found.extend(taken)
-    whole = read_last(config, tps, look_back, take)
-    return [one for one in found if not isinstance(one, Unreadable)], whole
+) -> tuple[list[tuple[TP, Record]], bool]:
+    found: list[tuple[TP, Record]] = []
+
+    def take(tp: TP, taken: list[Record]) -> None:
+        found.extend((tp, one) for one in taken if not isinstance(one, Unreadable))
+
+    return found, read_last(config, [TP(topic, partition) for topic in topics], look_back, take)
 
 
 def read_last(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take) -> bool:

@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from stream_app.adapters.kafka.faust_transport.batches import Taken
 from stream_app.adapters.kafka.last_records import read_last
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.topics import Mismatch, Severity
 from stream_app.config import SHOP_TOPICS, LiveConfig
 from stream_app.core.events.schema import Rejected, decode
+from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.partition.placement import KEY_REMEDY, PARTITIONER_REMEDY
 
@@ -46,23 +45,23 @@ def check_placement(config: LiveConfig, without: Collection[str] = ()) -> list[M
     names = [name for name in config.kafka.topics.of(*SHOP_TOPICS).values() if name not in without]
     found: dict[str, Counter[str]] = {name: Counter() for name in names}
 
-    def take(tp: TP, taken: list[Taken]) -> None:
+    def take(tp: TP, taken: list[Record]) -> None:
         for record in taken:
             if not isinstance(record, Unreadable):
-                _count(found[tp.topic], record, config.kafka.partitions)
+                _count(found[tp.topic], tp.partition, record, config.kafka.partitions)
 
     tps = [TP(name, number) for name in names for number in range(config.kafka.partitions)]
     read_last(config, tps, LOOK_BACK, take)
     return [mismatch for topic, counts in found.items() for mismatch in _mismatches(topic, counts)]
 
 
-def _count(counts: Counter[str], record: ConsumerRecord, partitions: int) -> None:
+def _count(counts: Counter[str], partition: int, record: Record, partitions: int) -> None:
     event = decode(record.value or b"")
     if isinstance(event, Rejected):
         return
     customer = event.customer_id
     counts[_ALL] += 1
-    if partition_of(customer, partitions) != record.partition:
+    if partition_of(customer, partitions) != partition:
         counts[_SAME_KEY if record.key == customer.encode("utf-8", "surrogatepass") else _OTHER_KEY] += 1
 
 

@@ -109,7 +109,9 @@ class RedisStateStore(RedisStore, StateStore):
         batch_args = (commit.base, commit.position, commit.summary, relayed)
         notes = [part for key, note in commit.alerts.items() for part in (encoded(key), note)]
         packed = (pack_strings(flat), pack_strings(commit.outbox), pack_strings(notes), str(digest or ""))
-        outcome, first = await to_the_end(self._run("commit", keys, instance, epoch, batch, *batch_args, *packed))
+        outcome, first = await to_the_end(
+            self._run.together("commit", keys, instance, epoch, batch, *batch_args, *packed)
+        )
         if outcome == INCOMPLETE:
             raise await self._incomplete(self._keys(partition))
         if digest is not None and Outcome(outcome).stored:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
+from redis.asyncio import Redis, RedisCluster
 from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError
 
 from stream_app.adapters.redis.completeness import require_complete
 from stream_app.adapters.redis.connection import Client, ask, commands_in, translated
@@ -20,6 +23,13 @@ INCOMPLETE: Final = 4  # reply of a commit that is not an Outcome
 _LACKS: Final = 2  # reply of the other scripts if a key lacks entries
 
 
+class _Call(NamedTuple):
+    name: str
+    keys: Sequence[str]
+    args: tuple[bytes | str | int, ...]
+    reply: asyncio.Future[Any]
+
+
 class Scripts:
     """The Lua scripts of this package, each registered on first use.
 
@@ -30,6 +40,7 @@ class Scripts:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._scripts: dict[str, tuple[AsyncScript, str]] = {}
+        self._waiting: list[_Call] = []
 
     async def __call__(self, name: str, keys: Sequence[str], *args: bytes | str | int) -> Any:
         """Run a script and return its reply. Raises `StoreUnavailable`.
@@ -39,13 +50,51 @@ class Scripts:
             keys: KEYS of the script.
             args: ARGV of the script.
         """
+        script, call = self._script(name)
+        with translated(self._client, f"{call}, on {', '.join(keys)}"):
+            return await script(keys=keys, args=args)
+
+    async def together(self, name: str, keys: Sequence[str], *args: bytes | str | int) -> Any:
+        """Run a script like a call, in one round trip with all calls of this method that are made at the same time.
+
+        The calls are independent: each fails or succeeds alone, and they may be executed in any order.
+        """
+        if isinstance(self._client, RedisCluster):
+            return await self(name, keys, *args)
+        call = _Call(name, keys, args, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if len(self._waiting) == 1:
+            await asyncio.sleep(0)  # let the others call
+            calls, self._waiting = self._waiting, []
+            replies = await self._replies(self._client, calls)
+            for one, reply in zip(calls, replies, strict=True):
+                one.reply.set_result(reply)
+        reply = await call.reply
+        if isinstance(reply, NoScriptError):  # the first call, or Redis has restarted
+            return await self(name, keys, *args)
+        with translated(self._client, f"{self._script(name)[1]}, on {', '.join(keys)}"):
+            if isinstance(reply, Exception):
+                raise reply
+        return reply
+
+    async def _replies(self, client: Redis, calls: Sequence[_Call]) -> Sequence[Any]:
+        """Send calls in one round trip. Return a reply or an exception for each."""
+        try:
+            async with client.pipeline(transaction=False) as pipeline:
+                for one in calls:
+                    sha = self._script(one.name)[0].sha
+                    pipeline.execute_command("EVALSHA", sha, len(one.keys), *one.keys, *one.args)
+                return await pipeline.execute(raise_on_error=False)
+        except Exception as error:  # noqa: BLE001 - raised by every call
+            return [error] * len(calls)
+
+    def _script(self, name: str) -> tuple[AsyncScript, str]:
+        """Return a script, and a description for error messages."""
         if name not in self._scripts:
             text = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
             call = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
             self._scripts[name] = self._client.register_script(text), call
-        script, call = self._scripts[name]
-        with translated(self._client, f"{call}, on {', '.join(keys)}"):
-            return await script(keys=keys, args=args)
+        return self._scripts[name]
 
 
 class RedisStore:

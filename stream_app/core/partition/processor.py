@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from stream_app.core.alerts.sla import ComplaintsBefore
 from stream_app.core.alerts.staff_actions import ACTIONS
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.consent import CONSENT, consent_after
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import ComplaintForm, ContactAction
@@ -30,7 +31,7 @@ from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD, SHOP
 from stream_app.core.state.order_amounts import OrderAmounts
 from stream_app.core.state.update import apply_browsing, apply_event
-from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY
+from stream_app.core.state.vector import LAST_ORDER, NEVER as NO_DAY, StateVector
 from stream_app.core.units import DAY_US, NEVER, NOT_DUE
 
 
@@ -235,16 +236,22 @@ class PartitionProcessor:
         self.alerts.check_targets(self.stream_time)
         return stopped_at is None
 
-    def finish(self, model: Model, watermark: int | None = None) -> Effects:
+    @property
+    def undecided(self) -> tuple[list[StateVector[float]], list[int]]:
+        """State vectors and times of the states that `finish` will score although no decision is due."""
+        return self._batch.undecided
+
+    def finish(self, model: Model, watermark: int | None = None, undecided: Floats | None = None) -> Effects:
         """Score everything since the last call, and release the labels of horizons that the watermark has passed.
 
         Args:
             model: the current model.
             watermark: time up to which (inclusive) all events are known, microseconds. The default is just before
                 stream time minus the lateness, since an event at exactly that time may still arrive in time.
+            undecided: the model's scores of `undecided`, if they are known.
         """
         self.counts.scored += len(self._batch)
-        effects = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking)
+        effects = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking, undecided)
         effects.closed, effects.breaches, effects.ended = self.alerts.take_changes(self.stream_time)
         effects.returned, self._returned = self._returned, []
         effects.steps = self.decisions.take_steps()

@@ -268,6 +268,11 @@ class RecordMerge(Generic[ItemT]):
         )
 
     @property
+    def waiting(self) -> int:
+        """Number of buffered items."""
+        return sum([len(queue.entries) for queue in self._queues])
+
+    @property
     def buffered_bytes(self) -> int:
         """Bytes of all buffered items."""
         return sum(queue.buffered_bytes for queue in self._queues)

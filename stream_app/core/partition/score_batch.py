@@ -11,6 +11,7 @@ from stream_app.core.alerts.lifecycle import AlertClosing
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Floats
+from stream_app.core.causes.feedback import Feedback
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Matured, Pending, Returned
@@ -34,6 +35,7 @@ class Effects:
     closed: list[AlertClosing] = field(default_factory=list)
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts opened in this step
     ended: list[SlaBreachEnded] = field(default_factory=list)  # urgent alerts closed in this step
+    feedback: Feedback = field(default_factory=Feedback)  # from staff
 
 
 class ScoreBatch:
@@ -81,13 +83,19 @@ class ScoreBatch:
         self._forgotten[customer] = len(self._decisions)
         self._changed.pop(customer, None)
 
-    def score(self, model: Model, horizon: float, ranking: Ranking) -> Effects:
+    @property
+    def undecided(self) -> tuple[list[StateVector[float]], list[int]]:
+        """State vectors and times of the states that are no decisions, microseconds."""
+        return [customer.vector for customer in self._changed], [*self._changed.values()]
+
+    def score(self, model: Model, horizon: float, ranking: Ranking, undecided: Floats | None = None) -> Effects:
         """Score the batch, complete its decisions, add the scores to the ranking, and start a new batch.
 
         Args:
             model: the current model.
             horizon: label horizon, days.
             ranking: ranking of the partition.
+            undecided: the model's scores of `undecided`, if they are known.
         """
         for customer in self._forgotten:
             ranking.forget(customer.index)
@@ -101,9 +109,10 @@ class ScoreBatch:
             _complete(effects.decisions, effects.scores)
             self._rank(ranking, effects.scores.probability)
         if self._changed:
-            frame = _frame([customer.vector for customer in self._changed], [*self._changed.values()], horizon)
+            if undecided is None:
+                undecided = model.score(_frame(*self.undecided, horizon))
             indices = np.array([customer.index for customer in self._changed], dtype=np.int64)
-            ranking.set_latest(indices, model.score(frame))
+            ranking.set_latest(indices, undecided)
         self._begin()
         return effects
 

@@ -26,6 +26,7 @@ from stream_app.services.runtime.policy_versions import PolicyVersions
 from stream_app.services.runtime.producer import start_producer, stop_producer
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.partition_tasks import PartitionTasks
+from stream_app.services.worker.step_queue import StepQueue
 from stream_app.services.worker.task_runner import RunnerContext
 from stream_app.services.worker.ticker import Ticker
 from stream_app.services.worker.worker_metrics import WorkerMonitor
@@ -92,6 +93,7 @@ class WorkerService(ConsumerService):
             done=self._transport.done,
             wants_changed=self._transport.wants_changed,
             on_step=self._on_step,
+            steps=StepQueue(config.worker.batch_events),
         )
         self.tasks = PartitionTasks(
             context,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from faust.types.tuples import TP
@@ -19,14 +19,12 @@ from stream_app.services.runtime.crash import Crash, guarded
 from stream_app.services.runtime.outbox_relay import OutboxRelay
 from stream_app.services.runtime.policy_versions import POLL_SECONDS, PolicyVersions
 from stream_app.services.worker.model_versions import ModelVersions
+from stream_app.services.worker.step_queue import StepQueue
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
 _log: Final = logging.getLogger(__name__)
 _MIN_POLL_SECONDS: Final = 0.005
 _MAX_POLL_SECONDS: Final = 0.25
-# A fetch takes several iterations of the event loop to get from its thread to the tasks. With a step of a few
-# milliseconds in each iteration it would arrive late, contain more records, and make the steps longer still.
-_ITERATIONS_BETWEEN_STEPS: Final = 8
 
 
 @dataclass
@@ -45,7 +43,7 @@ class RunnerContext:
         done: called with a topic partition and its stored position.
         wants_changed: called when a partition that was refused before may be fetched again.
         on_step: called before each numbered step of a commit; tests use it to simulate crashes.
-        turn: held while a task computes a step.
+        steps: computes the steps.
         refused: whether fetching from a partition was refused since the last commit.
     """
 
@@ -60,7 +58,7 @@ class RunnerContext:
     done: Callable[[TP, int], None]
     wants_changed: Callable[[], None]
     on_step: Callable[[str], None]
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    steps: StepQueue
     refused: bool = False
 
 
@@ -120,7 +118,7 @@ class TaskRunner:
                 await self._find_policy(self.task.policies.missing)
 
     async def _step(self) -> bool:
-        """Process and commit one batch; return False if there is nothing to do."""
+        """Process and commit one batch; return whether there may be another one."""
         context, task = self._context, self.task
         await self.relay.has_room()
         model = await context.models.get(task.version)
@@ -129,10 +127,7 @@ class TaskRunner:
                 return False
             # 1. Decide, in memory only.
             context.on_step("decide")
-            async with context.turn:
-                for _ in range(_ITERATIONS_BETWEEN_STEPS):
-                    await asyncio.sleep(0)
-                step = task.step(model)
+            step = await context.steps.step(task, model)
             if step is None:
                 return False
             # 2. Commit. Shielded from cancellation, because losing the reply would require a restart.
@@ -147,7 +142,7 @@ class TaskRunner:
         if context.refused:
             context.refused = False
             context.wants_changed()
-        return True
+        return task.inputs.waiting > 0
 
     async def _commit(self, step: Step) -> None:
         self._batch += 1

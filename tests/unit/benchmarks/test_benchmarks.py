@@ -196,7 +196,11 @@ def test_the_measured_scrape_exposes_all_customers() -> None:
 def test_the_live_page_follows_the_replay_page() -> None:
     text = rendered(_live_report())
     assert text.startswith("# The live system\n\nWritten by")
-    assert "| ≥ 4 | ≥ 2 | reached |" in text
+    assert text.count("| ≥ 5 | ≥ 3.5 | reached |") == 1
+    assert "| **5.00** | 5.00 | ≥ 1.3 | ≥ 1 | reached |" in text
+    assert "| half | 100 | 60 | 2 | 15.0 | 19.0 | **19.9** |" in text
+    assert "| light | 100 |" in text
+    assert "at light load is wanted at ≤ 0.25, done at ≤ 0.40: missed." in text
     assert "| 5 | 5 | **0.970** | 0.990 | 60 | 12 | 600 | ≥ 0.98 | ≥ 0.95 | done, not reached |" in text
     assert "| 1,000 | 3 | 1,200 | **20.0** | 15.0 |" in text
     assert "| ≤ 1.05 | ≤ 1.10 | missed |" in text
@@ -205,16 +209,19 @@ def test_the_live_page_follows_the_replay_page() -> None:
     page = joined("# Benchmarks\n\n# The live system\n\nold\n", None, text)
     assert page == "# Benchmarks\n\n" + text
     assert joined(page, "# Benchmarks, again", None) == "# Benchmarks, again\n\n" + text
+    assert "Not measured: Bytewax is not installed" in rendered(replace(_live_report(), bytewax=None))
 
 
 def _live_report() -> LiveReport:
     spread = Spread.of([5.0])
+    throughput = Throughput("worker", 1_000, Pairs(spread, spread, spread), spread, spread, spread)
+    latency = Latency.of([10.0, 20.0], rate=100.0, seconds=60.0, poll_ms=2.0, poll_p99_ms=3.0, commits=40.0, busy=0.5)
     return LiveReport(
         conditions=Conditions({"cores": "2"}, 0.1, 0.1, 60.0),
-        throughput=[Throughput("worker", 1_000, Pairs(spread, spread, spread), spread, spread, spread)],
-        latency=Latency.of(
-            [10.0, 20.0], rate=100.0, seconds=60.0, poll_ms=2.0, poll_p99_ms=3.0, commits=40.0, busy=0.5
-        ),
+        throughput=[throughput],
+        bytewax=throughput,
+        latency=latency,
+        light_load=latency,
         two_workers=TwoWorkers(Pairs(spread, spread, Spread.of([1.2])), spread, spread),
         monitored=Monitored(
             Pairs(spread, spread, Spread.of([0.97])), Spread.of([0.99]), seconds=60.0, scrapes=12, deliveries=600

@@ -6,10 +6,9 @@ aiokafka's own reader fails on such a batch every time, and decompresses without
 from __future__ import annotations
 
 import struct
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from stream_app.adapters.kafka.faust_transport.faults import Faults
@@ -25,13 +24,13 @@ from stream_app.adapters.kafka.faust_transport.reading import (
 )
 from stream_app.adapters.kafka.faust_transport.salvage import MAX_KEPT_BYTES, salvage
 from stream_app.adapters.kafka.faust_transport.unpacking import PADDING, Unpacker
+from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.unreadable import Unreadable
 
 # Limits on what is returned at once per partition; the rest stays compressed.
 TAKEN_BYTES: Final = 32 << 20
 TAKEN_RECORDS: Final = 100_000
 _LENGTH: Final = struct.Struct(">8xi")  # size of the batch without its log header
-Taken: TypeAlias = ConsumerRecord | Unreadable
 
 
 class FetchedBytes:
@@ -66,7 +65,7 @@ class Batches:
         self._tp, self._faults, self._unpacker = tp, faults, unpacker
         self._data, self._size, self._at = memoryview(data + bytes(PADDING)), len(data), 0
 
-    def take(self, high_watermark: int | None) -> tuple[list[Taken], int]:
+    def take(self, high_watermark: int | None) -> tuple[list[Record], int]:
         """Return the next records, up to a limit, with their decompressed size.
 
         Reading stops at an unreadable batch, which is then fetched again. If it fails in the same way, it is skipped:
@@ -78,13 +77,13 @@ class Batches:
         Raises:
             TooManyUnreadable: the limit of skipped batches is exceeded.
         """
-        taken: list[Taken] = []
+        taken: list[Record] = []
         size = 0
         while not self.done and size < TAKEN_BYTES and len(taken) < TAKEN_RECORDS:
             size += self._take_batch(taken, high_watermark)
         return taken, size
 
-    def _take_batch(self, taken: list[Taken], high_watermark: int | None) -> int:
+    def _take_batch(self, taken: list[Record], high_watermark: int | None) -> int:
         end = self._end()
         if self.done:
             return 0
@@ -110,7 +109,7 @@ class Batches:
         self.done = self._at > 0
         return self._size + 1
 
-    def _read(self, end: int, high_watermark: int | None) -> tuple[list[ConsumerRecord], int, int]:
+    def _read(self, end: int, high_watermark: int | None) -> tuple[list[Record], int, int]:
         """Return the records of the next batch, the offset after it, and its size."""
         if end <= self._size and self._data[self._at + MAGIC_AT] < 2:
             data = self._data[self._at : end]
@@ -118,7 +117,7 @@ class Batches:
             self._require_ahead(following, high_watermark)
             return records, following, len(data)
         batch, data = self._unpacked(end, high_watermark)
-        records = [] if batch.is_control_batch else records_of(self._tp, batch, data)
+        records = [] if batch.is_control_batch else records_of(batch, data)
         return records, batch.next_offset, len(data)
 
     def _unpacked(self, end: int, high_watermark: int | None) -> tuple[Any, memoryview]:
@@ -137,7 +136,7 @@ class Batches:
             at = self.next_fetch_offset
             raise Fault(f"by its header it ends before offset {following}, but it was found at {at}")
 
-    def _fail(self, error: Exception, end: int, high_watermark: int | None, taken: list[Taken]) -> None:
+    def _fail(self, error: Exception, end: int, high_watermark: int | None, taken: list[Record]) -> None:
         position, problem = self.next_fetch_offset, f"{type(error).__name__}: {error}"
         if isinstance(error, Fault):
             problem = str(error)
@@ -166,7 +165,7 @@ class Batches:
             guesses.append(_offset(data[end:]))
         return next((one for one in guesses if self._is_ahead(one, high_watermark)), self.next_fetch_offset + 1)
 
-    def _salvaged(self, end: int, high_watermark: int | None, problem: str) -> list[Taken]:
+    def _salvaged(self, end: int, high_watermark: int | None, problem: str) -> list[Record]:
         """Return the readable records of a batch, and an `Unreadable` for each of the others."""
         try:
             batch, data = self._unpacked(end, high_watermark)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import uvloop
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, ConsumerMessage, Message
@@ -46,7 +47,7 @@ class BatchingConsumer(Consumer):
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> FetchThread:
-        return FetchThread(self, loop=self.loop, beacon=self.beacon)
+        return FetchThread(self, loop=self.loop, thread_loop=uvloop.new_event_loop(), beacon=self.beacon)
 
     @Service.task
     async def _watch_group(self) -> None:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from aiokafka.consumer.fetcher import FetchError
 from faust.types import TP
 
-from stream_app.adapters.kafka.faust_transport.batches import TAKEN_BYTES, TAKEN_RECORDS, Batches, FetchedBytes, Taken
+from stream_app.adapters.kafka.faust_transport.batches import TAKEN_BYTES, TAKEN_RECORDS, Batches, FetchedBytes
 from stream_app.adapters.kafka.faust_transport.faults import Faults
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
+from stream_app.core.messages.dead_letters import Record
 
 
 class Fetched(NamedTuple):
@@ -29,7 +30,7 @@ class Fetched(NamedTuple):
     """
 
     start: int
-    records: Sequence[Taken]
+    records: Sequence[Record]
     end: int
     high_watermark: int
 
@@ -48,12 +49,12 @@ def responding(fetcher: Any, faults: Faults, unpacker: Unpacker) -> MethodType:
     return MethodType(FunctionType(method.__code__, names, method.__name__), fetcher)
 
 
-def drain(fetcher: Any, wanted: AbstractSet[TP]) -> dict[TP, list[Taken]]:
+def drain(fetcher: Any, wanted: AbstractSet[TP]) -> dict[TP, list[Record]]:
     """Return fetched records of the given partitions up to a limit, as aiokafka's `getmany` does.
 
     Raises TooManyUnreadable, and any error that a broker returned instead of records.
     """
-    records: dict[TP, list[Taken]] = {}
+    records: dict[TP, list[Record]] = {}
     size = count = 0
     for tp, result in list(fetcher._records.items()):
         if tp not in wanted:

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from stream_app.adapters.kafka.faust_transport.salvage import MAX_HEADERS, MAX_RECORD_BYTES, longest
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
+from stream_app.core.messages.dead_letters import Record
 
 # Events have unique ids, so 1 MiB never holds this many, however well they compress. Each record becomes an object of
 # a few hundred bytes, and a batch that decompresses to 32 MiB could hold 4,000,000 records of 7 bytes.
@@ -63,44 +64,29 @@ def count_of(data: memoryview) -> int:
     return int(_COUNT.unpack_from(data)[0])
 
 
-def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
+def records_of(batch: Any, data: memoryview) -> list[Record]:
     """Return the records of a batch returned by `unpacked`. Raises Fault, or exceptions of aiokafka's parser."""
     if len(data) > MAX_RECORD_BYTES and longest(data[HEADER_BYTES:], count_of(data)) > MAX_RECORD_BYTES:
         raise Fault(f"a record has more than {MAX_RECORD_BYTES} bytes")
-    topic, partition = tp
-    records: list[ConsumerRecord] = []
+    records: list[Record] = []  # aiokafka's: making objects of our own took longer than parsing
     next_offset, headers = batch.base_offset, 0
     for record in batch:
-        offset, key, value, own = record.offset, record.key, record.value, record.headers
+        offset = record.offset
         # Brokers do not validate the offsets of uncompressed records.
         if offset < next_offset:
             raise Fault(f"offset {offset} follows {next_offset - 1}")
         next_offset = offset + 1
-        if own:
-            headers += len(own)
+        if record.headers:
+            headers += len(record.headers)
             if headers > MAX_HEADERS:
                 raise Fault(f"its records have more than {MAX_HEADERS} headers")
-        records.append(
-            ConsumerRecord(
-                topic,
-                partition,
-                offset,
-                record.timestamp,
-                record.timestamp_type,
-                key,
-                value,
-                None,
-                -1 if key is None else len(key),
-                -1 if value is None else len(value),
-                tuple(own),
-            )
-        )
+        records.append(record)
     if next_offset > batch.next_offset:
         raise Fault(f"offset {next_offset - 1} lies after its end")
     return records
 
 
-def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[ConsumerRecord], int]:
+def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[Record], int]:
     """Return the records of a message set (the format before Kafka 0.11), and the offset after them.
 
     Raises:

@@ -17,9 +17,11 @@ from stream_app.adapters.kafka.refusals import refusals
 from stream_app.errors import HistoryGone, PositionAhead
 
 # While fetched records of a broker's partitions wait to be taken, aiokafka delays the next fetch by this time and then
-# sends it without those partitions. With the default of 0.1 s, one held-back partition delays all others. With
-# 0, the next request is sent before the records can be taken, and their partitions miss it.
-PREFETCH_BACKOFF_SECONDS = 0.005
+# sends it without those partitions, which miss it: it may take `fetch_max_wait`, since the others may be idle. So give
+# the app time to take the records. But a partition that is held back must not delay all others. With 0, the next
+# request would be sent before any records can be taken.
+PREFETCH_BACKOFF_SECONDS = 0.1
+HELD_BACKOFF_SECONDS = 0.005
 
 # Interval between checks whether a rebalance has finished.
 REBALANCE_PAUSE_SECONDS = 0.01
@@ -49,7 +51,6 @@ class FetchThread(AIOKafkaConsumerThread):
         """Start aiokafka's consumer and intercept its fetch responses."""
         await super().on_start()
         fetcher = self._ensure_consumer()._fetcher
-        fetcher._prefetch_backoff = PREFETCH_BACKOFF_SECONDS
         respond = responding(fetcher, self.transport.faults, self.transport.unpacker)
 
         async def respond_and_notify(*request: Any) -> bool:
@@ -114,6 +115,8 @@ class FetchThread(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         fetcher, now = consumer._fetcher, self.thread_loop.time
         until = now() + timeout
+        held = len(wanted) < len(consumer.assignment())
+        fetcher._prefetch_backoff = HELD_BACKOFF_SECONDS if held else PREFETCH_BACKOFF_SECONDS
         with fetcher._subscriptions.fetch_context():
             while self.consumer.flow_active:
                 if consumer._closed or fetcher._closed:
