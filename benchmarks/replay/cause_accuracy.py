@@ -42,6 +42,8 @@ SETTINGS: Final = Settings(zone="Asia/Shanghai")
 class BaselineModel:
     """A model that scores by the BG/NBD baseline alone and learns nothing."""
 
+    feedback = None
+
     def decide(self, view: StateFrame) -> Scores:
         """Return scores without features and log-odds of experts, since nothing learns from them."""
         n = len(view.now)

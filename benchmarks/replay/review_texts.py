@@ -20,8 +20,9 @@ import numpy as np
 import typer
 
 from stream_app.adapters.complaint_text import complaint_reader
-from stream_app.core.model.complaint_texts import ComplaintTexts, TextReading
+from stream_app.core.model.complaint_texts import ComplaintTexts
 from stream_app.core.model.evaluation_metrics import Scored, roc_auc
+from stream_app.core.state.complaint_kinds import TextReading
 
 UNHAPPY, HAPPY = "unhappy", "happy"
 LEARNED_SHARE: Final = 0.8

@@ -21,8 +21,7 @@ from typing import Final
 import jieba
 import xxhash
 
-from stream_app.core.model.complaint_texts import BUCKETS, TextReading
-from stream_app.core.state.complaint_kinds import OTHER
+from stream_app.core.state.complaint_kinds import BUCKETS, OTHER, TextReading
 
 MAX_CHARS: Final = 2_000  # number of characters read; the beginning of a text is enough to classify it
 _NOTHING: Final = "nothing"
@@ -32,7 +31,7 @@ _FREQUENCY: Final = 100.0  # a word's frequency is this to the power of its leng
 
 
 class ComplaintReader:
-    """Classifies complaint texts; implements core.state.complaint_kinds.Classifier and core.model.complaint_texts.Read.
+    """Classifies complaint texts; implements core.state.complaint_kinds.TextReader.
 
     Args:
         lexicon: words of each kind by language, `zh` and `en`.

@@ -51,7 +51,8 @@ SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 # attributes.
 SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {
     2: lambda model: setattr(model, "lost", None),  # 0.1.1 does not predict which customers are lost
-    3: lambda model: setattr(model, "typical_order", None),  # 0.2.0 does not predict what customers will bring
+    # 0.2.0 does not predict what customers will bring, and learns nothing from staff
+    3: lambda model: vars(model).update(typical_order=None, feedback=None),
 }
 
 # --- customers -------------------------------------------------------------------------------------------------------

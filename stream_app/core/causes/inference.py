@@ -122,6 +122,18 @@ def _evidence(
     )
 
 
+def without_causes(explanation: Explanation) -> Explanation:
+    """Return an explanation without its causes and the evidence for them, for staff who should find out by themselves.
+
+    >>> shown = (Evidence("silence", {"days": 40.0}), Evidence("late_parcel"))
+    >>> [one.rule for one in without_causes(Explanation("repeat", (Cause("logistics", 0.9),), shown)).evidence]
+    ['silence']
+    """
+    neutral = {rule.key for rule in EVIDENCE_RULES if not rule.likelihoods}
+    evidence = tuple(one for one in explanation.evidence if one.rule in neutral)
+    return Explanation(explanation.segment, (), evidence, explanation.also)
+
+
 def _strength(rule: EvidenceRule, posterior: Mapping[str, float]) -> float:
     if not rule.likelihoods:
         return math.inf

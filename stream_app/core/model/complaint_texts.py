@@ -6,36 +6,21 @@ learned, the lexicon decides alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Final, cast
 
 from river.linear_model import LogisticRegression
 from river.multiclass import OneVsRestClassifier
 from river.optim import AdaGrad
 
-BUCKETS: Final = 1 << 15  # words and pairs of words are hashed into this many inputs, which bounds the model
+from stream_app.core.state.complaint_kinds import TextReading
+
 LEARNING_RATE: Final = 0.5
 PRIOR_ROUNDS: Final = 10  # how often the answers of the lexicon are learned as examples before the first text
 
 
-class TextReading(NamedTuple):
-    """What is known of a text.
-
-    Attributes:
-        kind: kind of complaint by the lexicon.
-        buckets: hashes, below `BUCKETS`, of its words and pairs of adjacent words; each once, in ascending order. The
-            text cannot be restored from them.
-    """
-
-    kind: str
-    buckets: Sequence[int]
-
-
-Read = Callable[[str], TextReading]
-
-
 class ComplaintTexts:
-    """One logistic regression per kind, over hashed words and the answer of the lexicon.
+    """One logistic regression per kind, over hashed words (at most `BUCKETS`) and the answer of the lexicon.
 
     The examples are learned once, in their order, with AdaGrad (Duchi, Hazan and Singer, "Adaptive subgradient methods
     for online learning and stochastic optimization", JMLR 2011).

@@ -11,6 +11,7 @@ from stream_app.core.alerts.lifecycle import AlertClosing
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Floats, Ints
+from stream_app.core.causes.feedback import Feedback
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Matured, Pending, Returned
@@ -33,6 +34,7 @@ class Effects:
     closed: list[AlertClosing] = field(default_factory=list)
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts opened in this step
     ended: list[SlaBreachEnded] = field(default_factory=list)  # urgent alerts closed in this step
+    feedback: Feedback = field(default_factory=Feedback)  # from staff
 
 
 class ScoreBatch:

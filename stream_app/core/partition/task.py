@@ -30,7 +30,7 @@ from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Hold, Position, Summary, decode_summary
 from stream_app.core.partition.step import Step
 from stream_app.core.settings import Settings
-from stream_app.core.state.complaint_kinds import Classifier, unclassified
+from stream_app.core.state.complaint_kinds import TextReader, unclassified
 from stream_app.core.units import HOUR_US, micros
 
 MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # per commit; Redis accepts 512 MB per argument but blocks while it copies
@@ -61,7 +61,7 @@ class PartitionTask:
         settings: the shop's settings, under the policy of the stored summary.
         limits: limits of a step, and options.
         buffer_bytes: size limit of the buffered records.
-        classify: derives a complaint's category from its text if the shop does not send one.
+        reader: reads a complaint's text if the shop does not send its category.
         partition_of: returns a customer's partition; None if all records belong to this one.
     """
 
@@ -72,13 +72,13 @@ class PartitionTask:
         settings: Settings,
         limits: Limits,
         buffer_bytes: int = 1 << 24,
-        classify: Classifier = unclassified,
+        reader: TextReader = unclassified,
         partition_of: Callable[[str], int] | None = None,
     ) -> None:
         self.number = number
         self.topics = topics
         self.limits = limits
-        self.processor = PartitionProcessor(settings, classify)
+        self.processor = PartitionProcessor(settings, reader)
         self.inputs = TaskInputs(
             buffer_bytes, limits.skew, keeps_records=limits.dead_letter_misplaced, follows_publisher=limits.follows
         )
@@ -142,6 +142,7 @@ class PartitionTask:
 
     def step(self, model: Model) -> Step | None:
         """Apply a chunk of the waiting records. Return the step to commit, or None if nothing can be done now."""
+        self.processor.follow(model)
         step = Step(self.number, self.processor.decisions.made + self.limits.decisions)
         tick = self._apply_chunk(step)
         if tick is None and step.is_empty and not self._released:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stream_app.adapters.complaint_text import complaint_reader
-from stream_app.core.model.complaint_texts import BUCKETS, ComplaintTexts
-from stream_app.core.state.complaint_kinds import OTHER
+from stream_app.core.model.complaint_texts import ComplaintTexts
+from stream_app.core.state.complaint_kinds import BUCKETS, OTHER
 from stream_app.core.state.counters import COMPLAINED
 from tests.unit.adapters.test_complaint_text import TEXTS
 
