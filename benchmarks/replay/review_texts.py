@@ -1,4 +1,4 @@
-"""How well the classifier of complaint texts tells unhappy from happy customers in real reviews.
+"""How well the classifier of complaint texts separates unhappy from happy customers in real reviews.
 
     python -m benchmarks.replay.review_texts ../shared/data/online_shopping_10_cats.csv.gz
 

@@ -176,7 +176,7 @@ class Shop(Section):
     )
     blind_share: float = _rule(
         "blind_share",
-        "Share of alerts that hide their likely causes. Only these tell how often the likely causes are right.",
+        "Share of alerts that hide their likely causes. Only these measure how often the likely causes are right.",
         "不显示可能原因的预警占比；原因判断的准确率只据此计算",
     )
     holdout: HoldoutRules = HoldoutRules()

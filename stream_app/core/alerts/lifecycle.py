@@ -155,7 +155,7 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
 def is_blind(alert_key: str, settings: Settings) -> bool:
     """Return whether staff are not shown the likely causes of an alert, so that they find out without a hint.
 
-    Only these alerts tell how often the likely causes are right, since people tend to confirm what they are shown.
+    Only these alerts measure how often the likely causes are right, since people tend to confirm what they are shown.
 
     >>> sum(is_blind(f"al_{number}", Settings(blind_share=0.1)) for number in range(10_000))
     985
