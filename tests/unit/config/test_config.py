@@ -85,7 +85,8 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         '[shop]\nhorizon = "30d"\nactive_window = 90\ndecide_every = "36h"\nlateness = 0.5\nlost_after = "4w"\n'
         'order_action = "placed"\nexcluded = ["a", "b"]\nzone = "Asia/Shanghai"\nworking_days = [0, 6]\n'
         'nomination_hour = 10\ncapacity = 3\nalert_lifetime = "5d"\nagreement = "0"\nalert_above = 0.25\n'
-        'rank_by = "reach"\nmargin = 0.4\nact_before = "10d"\nfallen_odds = 0.75\nlearn_causes = false\nblind_share = 0.25\nseed = 7\n'
+        'rank_by = "reach"\nmargin = 0.4\nact_before = "10d"\nfallen_odds = 0.75\nseed = 7\n'
+        "learn_causes = false\nblind_share = 0.25\n"
         'answer_within = "12h"\nsolve_within = 2\n'
         f'policy = "{tmp_path}/policy.yaml"\n'
         "one_time_priors = { price = 1.0 }\nrepeat_priors = { forgot_shop = 0.5, natural = 0.5 }\n"
