@@ -24,7 +24,8 @@ from stream_app.config.listing import Row, rows as all_settings
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.causes.inference import MISLEADING, SHOWING
+from stream_app.core.causes.inference import MISLEADING
+from stream_app.core.causes.learning import SHOWING
 from stream_app.core.causes.rule import EvidenceRule
 from stream_app.core.customers.codec.counters import COUNTER_BYTES
 from stream_app.core.customers.codec.decisions import DECISION_BYTES, MAX_FEATURE_BYTES

@@ -22,6 +22,8 @@ from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.core.arrays import Floats
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT
 from stream_app.core.causes.explanation import Explanation
+from stream_app.core.causes.inference import read_evidence
+from stream_app.core.causes.rule import Reading
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.experts.expert import probability_of
@@ -39,6 +41,8 @@ SETTINGS: Final = Settings(zone="Asia/Shanghai")
 
 class BaselineModel:
     """A model that scores by the BG/NBD baseline alone and learns nothing."""
+
+    feedback = None
 
     def decide(self, view: StateFrame) -> Scores:
         """Return scores without features and log-odds of experts, since nothing learns from them."""
@@ -68,8 +72,10 @@ class Explained:
     """A customer who has left, with their explanation."""
 
     fact: Truth
+    at: int  # microseconds
     silent_days: float
     repeat: bool
+    readings: dict[str, Reading]
     explanation: Explanation
 
     @property
@@ -156,7 +162,9 @@ def explained_leavers(seed: int, shop: ShopSettings = SHOP, settings: Settings =
             for fact, customer in leavers.take_at_risk(moment):
                 about = leavers.partition.explainer.profile(customer, moment)
                 explanation = leavers.partition.explainer.explain(about)
-                explained.append(Explained(fact, about.silent_days, about.repeats > 0, explanation))
+                explained.append(
+                    Explained(fact, moment, about.silent_days, about.repeats > 0, read_evidence(about), explanation)
+                )
             moment = settings.next_nomination(moment)
         leavers.partition.apply(event, at)
     return explained

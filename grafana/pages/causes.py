@@ -102,6 +102,9 @@ def _outcomes(page: Page) -> None:
     )
     found = _FOUND.increase("churn_alert_outcomes_total", "outcome")
     page.bars("found", {"{{outcome}}": f"sort_desc({found} > 0)"}, COUNT, names=Names("staff_outcomes"))
+    for key in ("first", "three"):
+        query = f"max by (bound) (churn_quality_cause_{key}_ratio)"
+        page.trend(f"named_{key}", {"{{bound}}": query}, PERCENT, 12, names=Names("bounds"))
 
 
 def _holdout(page: Page) -> None:

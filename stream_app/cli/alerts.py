@@ -261,6 +261,8 @@ def cause_of(note: AlertNote, words: Translator) -> str:
     if note.urgent and explanation.evidence:
         with suppress(KeyError):  # evidence from another version may contain different numbers
             return words.evidence(explanation.evidence[0].rule, explanation.evidence[0].numbers)
+    if note.find_out:
+        return words.text("alerts.find_out")
     return words.cause(explanation.causes[0].key) if explanation.causes else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -34,6 +34,9 @@ from stream_app.notifications.messages.alert_view import AlertView, Views
 from stream_app.notifications.open_alerts import OpenAlert, open_alerts
 from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.services.runtime.stores import Stores, with_stores
+
+if TYPE_CHECKING:
+    from stream_app.core.model.churn_model import ChurnModel
 
 _LABEL_CELLS: Final = 16
 
@@ -81,6 +84,7 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
     shop = config.shop.settings()
     explainer = Explainer(shop, unclassified)
     explainer.shops = Shops(stored.summary.shops)
+    explainer.classify.model = model = await _model(stores, stored.summary.version)
     profile = explainer.profile(stored.customer, micros(at))
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
     views = Views(load_playbook(config.delivery.playbook), shop.zone, config.delivery.currency, shop.horizon)
@@ -105,21 +109,23 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
         explanation=explainer.explain(profile),
         contact_rules=shop.contact_rules,
     )
-    if shop.plans_calls and probability is not None:
-        as_alert = msgspec.structs.replace(as_alert, **await _prospects(stores, shop, profile, probability, as_alert))
+    if shop.plans_calls and probability is not None and model is not None:
+        as_alert = msgspec.structs.replace(as_alert, **_prospects(model, shop, profile, probability))
     return Case(stored, profile, views.view(as_alert, words.lang), alerts, at, probability, band, worth, as_alert)
 
 
-async def _prospects(
-    stores: Stores, shop: Settings, profile: CustomerProfile, probability: float, alert: AlertOpened
-) -> dict[str, Any]:
-    """Return the predictions of the model version in use; empty if there is none yet, or it is no longer stored."""
-    stored = await stores.models.snapshot(alert.version)
+async def _model(stores: Stores, version: int) -> ChurnModel | None:
+    """Return the model version in use, or None if there is none yet, or it is no longer stored."""
+    stored = await stores.models.snapshot(version)
     if stored is None:
-        return {}
+        return None
     from stream_app.core.model.snapshot import restore  # its import takes seconds
 
-    model = restore(stored, f"of version {alert.version}")
+    return restore(stored, f"of version {version}")
+
+
+def _prospects(model: ChurnModel, shop: Settings, profile: CustomerProfile, probability: float) -> dict[str, Any]:
+    """Return what the customer is expected to do."""
     model.track_lost(shop)
     found = prospects(model, shop, profile.frame, np.array([probability]))
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -11,6 +12,8 @@ from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_set
 from stream_app.cli.output import iso_time, results, write_document, write_json
 from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
+from stream_app.core.causes.catalogue import CAUSES
+from stream_app.core.model.evaluation_metrics import wilson
 from stream_app.core.partition.progress import decode_summary
 from stream_app.errors import UnknownVersion
 from stream_app.ports import ModelVersion
@@ -72,6 +75,7 @@ def show(
     importances = dict(sorted(model.importances.items(), key=lambda one: -one[1])[:_SHOWN_FEATURES])
     if as_json:
         more = {"churned": model.churned, "weights": model.shares(), "drifts": len(model.drift)}
+        more |= {"causes": _learned(model, settings)}
         write_document(_content(about, kept) | more | {"importances": importances})
         return
     rows = {
@@ -89,6 +93,13 @@ def show(
     columns = {"feature": 0, "mean change of the log-odds": 0}
     moved = [(name, f"{weight:.3f}") for name, weight in importances.items()]
     show_table(console, "Most important features on the last day", columns, moved)
+    if learned := _learned(model, settings):
+        console.print(_judged(learned), soft_wrap=True)
+        columns = {"cause": 0, "one-time buyers": 0, "repeat buyers": 0}
+        priors = [
+            (name, *(f"{was:.3f} → {now:.3f}" for was, now in pairs)) for name, pairs in learned["priors"].items()
+        ]
+        show_table(console, "Priors of the causes, configured and learned", columns, priors)
 
 
 @app.command()
@@ -106,6 +117,47 @@ def rollback(
     what = f"Version {version}" if version is not None else "The newest version"
     where = "; with ticks.clock = log, ticks come from the published log" if settings.ticks.clock == "log" else ""
     results().print(f"{what} takes effect with the next tick{where}.")
+
+
+def _learned(model: ChurnModel, settings: LiveConfig) -> dict[str, Any] | None:
+    """Return what a model has learned from confirmed causes, or None if there are none."""
+    if model.feedback is None or not model.feedback.causes.total:
+        return None
+    causes, shop = model.feedback.causes, settings.shop.settings()
+    configured = shop.one_time_priors, shop.repeat_priors
+    learned = causes.priors(*configured)
+    pairs = {name: [(a.get(name, 0.0), b[name]) for a, b in zip(configured, learned, strict=True)] for name in CAUSES}
+    right = {"first": causes.first, "among_three": causes.among_three}
+    return {
+        "in_use": shop.learn_causes,
+        "confirmed": causes.total,
+        "blind": causes.judged,
+        **{
+            name: (found / causes.judged, *wilson(found / causes.judged, causes.judged)) if causes.judged else None
+            for name, found in right.items()
+        },
+        "priors": pairs,
+    }
+
+
+def _judged(learned: Mapping[str, Any]) -> str:
+    """Describe how often the likely causes were right.
+
+    >>> _judged({"confirmed": 9, "blind": 0, "in_use": True})
+    'Causes confirmed by staff: 9, none of them blind.'
+    >>> shares = {"first": (0.7, 0.61, 0.78), "among_three": (0.9, 0.83, 0.94)}
+    >>> _judged({"confirmed": 900, "blind": 100, "in_use": False, **shares}).removeprefix("Causes confirmed by ")
+    'staff: 900 (not used). Of 100 blind ones, 70 % (61 to 78 %) named first, 90 % (83 to 94 %) in three.'
+    """
+    unused = "" if learned["in_use"] else " (not used)"
+    said = f"Causes confirmed by staff: {learned['confirmed']:,}{unused}"
+    if not learned["blind"]:
+        return f"{said}, none of them blind."
+    first, three = (
+        f"{100 * share:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
+        for share, low, high in (learned["first"], learned["among_three"])
+    )
+    return f"{said}. Of {learned['blind']:,} blind ones, {first} named first, {three} in three."
 
 
 class KeptVersions(NamedTuple):

@@ -169,6 +169,16 @@ class Shop(Section):
         "Prior probabilities of the causes for repeat customers. They sum to 1.",
         "复购客户各流失原因的先验占比，合计为 1",
     )
+    learn_causes: bool = _rule(
+        "learn_causes",
+        "Whether causes that staff confirm change how likely causes are. False: the configured priors apply.",
+        "客服确认的流失原因是否用于修正先验占比与证据概率；false 表示一律采用配置值",
+    )
+    blind_share: float = _rule(
+        "blind_share",
+        "Share of alerts that hide their likely causes. Only these measure how often the likely causes are right.",
+        "不显示可能原因的预警占比；原因判断的准确率只据此计算",
+    )
     holdout: HoldoutRules = HoldoutRules()
     seed: int = _rule(
         "seed",

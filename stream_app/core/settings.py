@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     # Share of each cause among lost one-time buyers, and among lost repeat buyers.
     one_time_priors: dict[str, float] = msgspec.field(default_factory=ONE_TIME.copy)
     repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)
+    learn_causes: bool = True  # whether causes that staff confirm change the priors and the evidence rules
+    blind_share: float = 0.1  # share of alerts that do not show their causes
     holdout: Holdout = Holdout()
     seed: int = 1
     policy: Policy = Policy()  # who may be contacted, when and how often; see `with_policy`
@@ -102,6 +104,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         if self.act_before >= self.lost_after_or_default:
             refuse("act_before", "is not shorter than lost_after", "Use, for example, a quarter of lost_after.")
         self._check_policy()
+        self._check_causes()
+
+    def _check_causes(self) -> None:
+        if not 0.0 <= self.blind_share <= 1.0:
+            refuse("blind_share", "is not a share", "Use a value from 0 to 1.")
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
                 refuse(name, problem, "Use causes from docs/reference/causes.md, with shares that sum to 1.")

@@ -56,7 +56,11 @@ SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 
 
 def _use_pipelines(model: Any) -> None:
-    """Replace the regressions of format 4 by River pipelines in the same state: new experts that continue from it."""
+    """Replace the regressions of format 4 by River pipelines in the same state: new experts that continue from it.
+
+    Format 4 has learned nothing from the staff either.
+    """
+    model.feedback = None
     for place, old in enumerate(model.experts):
         if old.name in ("linear", "cells"):
             stored = old._model

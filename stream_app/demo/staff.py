@@ -8,10 +8,11 @@ determines who leaves, and when.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from threading import Event as Flag, Thread
 from typing import Final, Literal
 
@@ -26,6 +27,7 @@ from stream_app.core.units import from_micros
 from stream_app.notifications.open_alerts import OpenAlert, open_alerts, step_of
 from stream_app.services.runtime.stores import with_stores
 from stream_app.simulate import ShopSettings
+from stream_app.simulate.confirmations import confirmed_cause
 from stream_app.simulate.truth import Truth, truth
 
 TEAM: Final = ("Li Na", "Wang Wei", "Zhang Min")
@@ -51,6 +53,7 @@ class Case:
     resolved_at: datetime
     handling: Handling
     says_why: bool
+    answer: tuple[float, ...] = (1.0, 1.0, 0.0, 0.0)  # draws for `confirmed_cause`; by default the true main cause
 
 
 def case_of(note: AlertNote, seed: int) -> Case:
@@ -71,23 +74,27 @@ def case_of(note: AlertNote, seed: int) -> Case:
         resolved_at=note.opened_at + soonest + (latest - soonest) * next(draws),
         handling="left alone" if chance < LEFT_ALONE else called,
         says_why=next(draws) >= WITHOUT_REASON,
+        answer=tuple(islice(draws, 4)),
     )
 
 
-def outcome_of(case: Case, truth_of_customer: Truth, at: datetime) -> tuple[str, str | None] | None:
+def outcome_of(
+    case: Case, truth_of_customer: Truth, at: datetime, shown: Sequence[str] = ()
+) -> tuple[str, str | None] | None:
     """Return the outcome of a case, with the cause if the customer gave one; None if the alert is not handled.
 
     Args:
         case: the case.
         truth_of_customer: ground truth about the customer.
         at: time of the call.
+        shown: causes shown with the alert, most likely first.
     """
     if case.handling == "left alone":
         return None
     if case.handling == "unreachable":
         return "unreachable", None
     causes, left_at = truth_of_customer.causes, truth_of_customer.left_at
-    cause = causes[0] if causes and case.says_why else None
+    cause = confirmed_cause(truth_of_customer, shown, iter(case.answer)) if causes and case.says_why else None
     if left_at is not None and left_at <= at:
         return "lost", cause
     if left_at is not None and left_at <= at + SOON:
@@ -118,7 +125,8 @@ class Staff:
             if now >= case.acked_at and not one.work.owner and (note.alert_id, ACKED) not in self._sent:
                 yield step_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
                 self._sent.add((note.alert_id, ACKED))  # after the yield, once the action has been sent
-            outcome = outcome_of(case, truth_of_customer, now) if now >= case.resolved_at else None
+            shown = [cause.key for cause in note.explanation.causes]
+            outcome = outcome_of(case, truth_of_customer, now, shown) if now >= case.resolved_at else None
             if outcome is not None and (note.alert_id, RESOLVED) not in self._sent:
                 step = step_of(one, RESOLVED, case.owner, now, take_over=False, event_id=_event(note, RESOLVED))
                 yield msgspec.structs.replace(step, outcome=outcome[0], cause=outcome[1])

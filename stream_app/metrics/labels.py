@@ -23,6 +23,7 @@ ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other"
 HOLDS: Final = ("trainer", "allocator")  # services for which a partition may wait at a tick
 ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # results of a request to a receiver
 MONTHS: Final = ("current", "previous")  # calendar months on the shop's clock
+BOUNDS: Final = ("value", "low", "high")  # a figure, and the limits of its interval
 CAPACITY: Final = "capacity"
 # Reasons why no alert was opened for a customer at risk.
 SUPPRESSIONS: Final = (*RULES, QUOTA, CAPACITY, HELD_OUT)
@@ -41,6 +42,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "action": tuple(ContactAction),
     "arm": ARMS,
     "band": BANDS,
+    "bound": BOUNDS,
     "category": CATEGORIES,
     "cause": (*CAUSES, FAMILY, "unknown"),
     "kind": ORDER_KINDS,

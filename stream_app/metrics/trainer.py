@@ -68,6 +68,22 @@ class QualityMetrics(Metrics):
             "quality_observed_ratio", "Observed churn rate per decile of decisions; 1 is the lowest.", "tenth", "window"
         )
 
+        # Explanations
+        self.confirmed = self._gauge("quality_confirmed_alerts", "Alerts whose cause staff have confirmed.")
+        self.blind = self._gauge(
+            "quality_blind_alerts", "Confirmed alerts that did not show their causes; these judge the explanations."
+        )
+        self.cause_first = self._gauge_table(
+            "quality_cause_first_ratio",
+            "Share of blind alerts whose confirmed cause was named first, with its 95 % interval.",
+            "bound",
+        )
+        self.cause_three = self._gauge_table(
+            "quality_cause_three_ratio",
+            "Share of blind alerts whose confirmed cause was among the first three, with its 95 % interval.",
+            "bound",
+        )
+
         # Model
         self.shares = self._gauge_table("model_expert_share_ratio", "Weight of each expert in the ensemble.", "scorer")
         self.shift = self._gauge(

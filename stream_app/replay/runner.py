@@ -85,6 +85,8 @@ class Replay:
         self._policies = deque(settings_by_time(settings, policies))
         self.partitions = [PartitionProcessor(settings, complaint_reader()) for _ in range(partitions)]
         self.churn_model = ChurnModel.of(settings)
+        for partition in self.partitions:
+            partition.follow(self.churn_model)
         self.outcome = Outcome(DecisionColumns(self.churn_model.names))
         self._use(settings)
         self._on_progress = on_progress or (lambda _events, _decisions: None)
@@ -200,6 +202,7 @@ class Replay:
         self._cohorts.record_decisions(effects.decisions)
         self._cohorts.record_returns(effects.returned)
         self._cohorts.steps.merge(effects.steps.rows())
+        self._cohorts.feedback.add(effects.feedback.confirmed, effects.feedback.filed)
         outcome.closed += effects.closed
         outcome.breaches += effects.breaches
         outcome.ended += effects.ended
@@ -219,7 +222,7 @@ class Replay:
         matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))
         self._matured = []
         self.outcome.columns.label(matured)
-        self.churn_model.learn_day(matured, moment, cohorts.steps)
+        self.churn_model.learn_day(matured, moment, cohorts.steps, cohorts.feedback)
         versions = self.outcome.versions
         if not versions or versions[-1].number != self.churn_model.version:
             shares = self.churn_model.shares()

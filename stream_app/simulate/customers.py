@@ -11,7 +11,7 @@ from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.units import DAY_SECONDS
 from stream_app.simulate.arrays import pick
 from stream_app.simulate.shop import BLOCK, Shop
-from stream_app.simulate.vocabulary import CATEGORIES, CAUSES, priors
+from stream_app.simulate.vocabulary import CATEGORIES, CAUSES
 
 TWO_CAUSES_SHARE: Final = 1 / 3  # share of leaving customers
 MISSING_SHARE: Final = 0.2  # share of causes that do not show in events
@@ -77,8 +77,8 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
     stay = rng.exponential(shop.lifetime_days, n) + 5
     left = np.where(one_time, joined + rng.uniform(3, 40, n) * DAY_SECONDS, np.maximum(joined, 0) + stay * DAY_SECONDS)
     leaving = left < clock.end + FORESIGHT_DAYS * DAY_SECONDS
-    causes = draw_causes(one_time, leaving, rng)
-    shown = draw_shown(causes, shop.stayer_share, rng)
+    causes = draw_causes(one_time, leaving, shop.cause_shares, rng)
+    shown = draw_shown(causes, shop.stayer_share, shop.cause_shares[1], rng)
     trouble_end = np.where(leaving, left, rng.uniform(np.maximum(joined, 0), clock.end))
     trouble_start = np.maximum(joined, trouble_end - rng.uniform(20, 60, n) * DAY_SECONDS)
     rate = rng.gamma(shop.rate_shape, shop.orders_per_day / shop.rate_shape, n)
@@ -106,14 +106,14 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
     )
 
 
-def draw_causes(one_time: Bools, leaving: Bools, rng: np.random.Generator) -> Ints:
-    """Draw one or two different causes for leaving customers, from the priors of one-time or repeat buyers.
+def draw_causes(one_time: Bools, leaving: Bools, shares: Floats, rng: np.random.Generator) -> Ints:
+    """Draw one or two different causes for leaving customers, from the shares among one-time or repeat buyers.
 
     Returns shape (n, 2), NO_CAUSE if there is none. Two weighted draws without replacement are the two largest of
     log weight + Gumbel noise (Kool, van Hoof, Welling 2019, "Stochastic beams and where to find them").
     """
     with np.errstate(divide="ignore"):
-        weights = np.log(priors())[np.where(one_time, 0, 1)]
+        weights = np.log(shares)[np.where(one_time, 0, 1)]
     keys = weights + rng.gumbel(size=weights.shape)
     causes = np.argsort(-keys, axis=1)[:, :2]
     causes[rng.random(len(causes)) >= TWO_CAUSES_SHARE, 1] = NO_CAUSE
@@ -121,7 +121,7 @@ def draw_causes(one_time: Bools, leaving: Bools, rng: np.random.Generator) -> In
     return causes
 
 
-def draw_shown(causes: Ints, stayer_share: float, rng: np.random.Generator) -> Bools:
+def draw_shown(causes: Ints, stayer_share: float, shares: Floats, rng: np.random.Generator) -> Bools:
     """Draw which causes the events show: mostly the true ones, some missing, some misleading; shape (n, causes).
 
     A share of the customers who stay also show a random cause, as if they had forgiven a bad experience.
@@ -135,5 +135,5 @@ def draw_shown(causes: Ints, stayer_share: float, rng: np.random.Generator) -> B
         there = np.flatnonzero((cause != NO_CAUSE) & (fate < 1 - MISSING_SHARE))
         shown[there, seen_as[there]] = True
     forgiven = np.flatnonzero((causes[:, 0] == NO_CAUSE) & (rng.random(n) < stayer_share))
-    shown[forgiven, pick(rng, priors()[1], len(forgiven))] = True
+    shown[forgiven, pick(rng, shares, len(forgiven))] = True
     return shown

@@ -12,7 +12,7 @@ import numpy as np
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.events.schema import CUSTOMER_KINDS, DEFAULT_SHOP
 from stream_app.simulate.calendar import SHOP_ZONE, BusyClock
-from stream_app.simulate.vocabulary import ACQUISITION_CHANNELS, CARRIERS, CATEGORIES, REGIONS, STAFF
+from stream_app.simulate.vocabulary import ACQUISITION_CHANNELS, CARRIERS, CATEGORIES, CAUSE_PRIORS, REGIONS, STAFF
 
 BLOCK: Final = 1_024  # customers simulated together; changing this changes the log of every seed
 PRODUCTS: Final = 360  # evenly spread over the categories
@@ -33,6 +33,7 @@ class ShopSettings:
         page_views: mean number of page views per visit.
         kinds: kinds of events to write. Does not affect the simulated customers and orders.
         shop_id: id of the shop.
+        cause_shares: share of each of `vocabulary.CAUSES` among lost one-time buyers, and among lost repeat buyers.
 
     >>> ShopSettings(customers=0)
     Traceback (most recent call last):
@@ -46,6 +47,7 @@ class ShopSettings:
     page_views: float = 3.0
     kinds: tuple[str, ...] = tuple(CUSTOMER_KINDS)
     shop_id: str = DEFAULT_SHOP
+    cause_shares: tuple[tuple[float, float], ...] = tuple(CAUSE_PRIORS.values())
 
     def __post_init__(self) -> None:
         limits = {
@@ -104,6 +106,11 @@ class Shop:
     weak_carrier: int
     weak_staff: int
     weak_products: Ints
+
+    @property
+    def cause_shares(self) -> Floats:
+        """Shares of the causes with shape (2, causes): row 0 for one-time buyers, row 1 for repeat buyers."""
+        return np.array(self.settings.cause_shares).T
 
     @cached_property
     def product_categories(self) -> Ints:

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
-from stream_app.core.arrays import Floats
-
 # cause: (share among lost one-time buyers, share among lost repeat buyers); from surveys among Taobao sellers
 CAUSE_PRIORS: Final[dict[str, tuple[float, float]]] = {
     "forgot_shop": (0.46, 0.08),
@@ -31,16 +27,6 @@ CAUSE_PRIORS: Final[dict[str, tuple[float, float]]] = {
     "natural": (0.03, 0.03),
 }
 CAUSES: Final = tuple(CAUSE_PRIORS)
-
-
-def priors() -> Floats:
-    """Return the cause priors with shape (2, causes): row 0 for one-time buyers, row 1 for repeat buyers.
-
-    >>> priors().sum(axis=1).round(6).tolist()
-    [1.0, 1.0]
-    """
-    return np.array(list(CAUSE_PRIORS.values())).T
-
 
 # category key: (Chinese search terms, English search terms)
 SEARCH_TERMS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {

@@ -156,7 +156,7 @@ class MemorySystem:
     def _new_task(self, number: int) -> PartitionTask:
         stored = self.stored[number]
         settings = self.policies[decode_summary(stored.summary).policy if stored.summary else ""]
-        task = PartitionTask(number, TOPICS, settings, self.limits, classify=complaint_reader())
+        task = PartitionTask(number, TOPICS, settings, self.limits, reader=complaint_reader())
         names = list(stored.states)
         self.rng.shuffle(names)
         for start in range(0, len(names), 3):

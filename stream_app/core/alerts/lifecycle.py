@@ -23,6 +23,7 @@ from stream_app.core.alerts.call_quotas import ONE_TIME, REPEAT, DayLimits, call
 from stream_app.core.alerts.planner import Jobs, plan_calls
 from stream_app.core.arrays import Floats
 from stream_app.core.causes.explanation import Explanation
+from stream_app.core.causes.feedback import NAMED
 from stream_app.core.events.schema import DEFAULT_SHOP
 from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.settings import Settings
@@ -76,11 +77,12 @@ class Alert:
     owner: str = ""  # name of the staff member; empty: no owner
     acked_at: int = 0  # time when the owner took the alert, microseconds
     snoozed_until: int = 0  # microseconds; 0: not snoozed
-    cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
+    causes: tuple[str, ...] = ()  # likeliest causes at opening; set when the explanation is dropped
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
     policy: str = ""  # version of the policy; only if calls are planned, and not stored
     experiment: str = ""  # name of the holdout experiment in which the customer was drawn; not stored
     contact_rules: ContactRules | None = None  # of the policy when the alert opened; not stored
+    blind: bool = False  # whether staff are not shown the likely causes; see `is_blind`
 
     @property
     def is_held_out(self) -> bool:
@@ -88,10 +90,14 @@ class Alert:
         return self.candidate.arm == HELD_OUT
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """Likeliest causes when the alert opened, at most NAMED; kept after the explanation is dropped."""
+        return tuple(cause.key for cause in self.candidate.explanation.causes[:NAMED]) or self.causes
+
+    @property
     def likeliest_cause(self) -> str:
-        """Most likely cause when the alert opened, or "" if unknown; kept after the explanation is dropped."""
-        causes = self.candidate.explanation.causes
-        return causes[0].key if causes else self.cause
+        """Most likely cause when the alert opened, or "" if unknown."""
+        return next(iter(self.named), "")
 
     @property
     def opening_segment(self) -> str:
@@ -99,14 +105,14 @@ class Alert:
         return self.candidate.explanation.segment or self.segment
 
     def without_explanation(self) -> Alert:
-        """Return a copy of the alert as it is stored, keeping the most likely cause and the segment.
+        """Return a copy of the alert as it is stored, keeping the most likely causes and the segment.
 
         Like the explanation, what is predicted about the customer is needed only when the alert opens.
         """
         return replace(
             self,
             contact_rules=None,
-            cause=self.likeliest_cause,
+            causes=self.named,
             segment=self.opening_segment,
             policy="",
             experiment="",
@@ -146,6 +152,19 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
     return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|{kind}'.encode('utf-8', 'surrogatepass'))}"
 
 
+def is_blind(alert_key: str, settings: Settings) -> bool:
+    """Return whether staff are not shown the likely causes of an alert, so that they find out without a hint.
+
+    Only these alerts measure how often the likely causes are right, since people tend to confirm what they are shown.
+
+    >>> sum(is_blind(f"al_{number}", Settings(blind_share=0.1)) for number in range(10_000))
+    985
+    """
+    return xxhash.xxh3_64_intdigest(alert_key.encode(), seed=settings.seed % (1 << 64)) < settings.blind_share * (
+        1 << 64
+    )
+
+
 def open_alerts(candidates: Sequence[AlertCandidate], settings: Settings) -> list[Alert]:
     """Return one working day's alerts, for the best candidates across all partitions, best first; see `allocate`."""
     return allocate(candidates, settings)[0]
@@ -179,6 +198,7 @@ def allocate(candidates: Sequence[AlertCandidate], settings: Settings) -> tuple[
             policy=policy,
             experiment=settings.holdout.experiment if one.arm else "",
             contact_rules=settings.contact_rules,
+            blind=is_blind(alert_id(one.customer, one.at), settings),
         )
         for rank, low, one in ranked
     ]

@@ -16,6 +16,7 @@ from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.alerts.sla import SlaBreach, UrgentCase
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.explanation import Explanation, Number, Probability, sendable, sendable_or_none
+from stream_app.core.causes.inference import without_causes
 from stream_app.core.events.schema import DEFAULT_SHOP, Id, Instant
 from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.messages.schema import AlertAction, AlertStep
@@ -60,6 +61,7 @@ class AlertNote(msgspec.Struct, frozen=True, omit_defaults=True):
     explanation: Explanation = Explanation()
     urgent: bool = False  # a complaint has missed its service target
     contact_rules: ContactRules | None = None
+    find_out: bool = False  # the likely causes are hidden; see alerts.AlertOpened
 
 
 class WorkNote(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -121,6 +123,8 @@ def staff_name(staff: str | None) -> str:
 def notes_of(alert: Alert) -> dict[str, bytes]:
     """Return the notes to store for an alert that has just opened."""
     note = _note(alert.alert_id, alert.candidate, alert.opened_at, alert.expires_at, alert.contact_rules, alert.rank)
+    if alert.blind:
+        note = msgspec.structs.replace(note, explanation=without_causes(note.explanation), find_out=True)
     return {alert.alert_id: msgspec.json.encode(note)} | work_notes_of(alert)
 
 

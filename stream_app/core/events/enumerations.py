@@ -117,4 +117,5 @@ class ComplaintAction(OpenEnum):
     ANSWERED = "answered"
     RESOLVED = "resolved"
     REOPENED = "reopened"
+    REFILED = "refiled"
     OTHER = "other"

@@ -202,6 +202,7 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             *("解决", "已解决", "关闭", "已关闭", "结案", "已结案", "已完结", "已处理", "处理完成", "已完成"),
         ),
         "reopened": ("reopen", "重新打开", "重开", "已重开", "再次打开", "再次投诉", "重新投诉"),
+        "refiled": ("refile", "recategorised", "recategorized", "reclassified", "重新归类", "重新分类", "改类"),
     },
     "ContactAction": {
         "sent": ("send", "message sent", "email sent", "sms sent", "发送", "已发送", "发送成功"),

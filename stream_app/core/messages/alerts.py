@@ -37,6 +37,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         policy: version of the contact policy, if calls are planned.
         contact_rules: rules of the contact policy for the staff, if it has any.
         holdout_share: share of customers held out in the experiment when the customer was drawn first.
+        find_out: whether the likely causes are hidden, so that staff find out without a hint why the customer leaves.
     """
 
     alert_id: Id
@@ -62,6 +63,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     policy: Key = ""
     contact_rules: ContactRules | None = None
     holdout_share: Probability = 0.0
+    find_out: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for times outside 1970 to 2200."""

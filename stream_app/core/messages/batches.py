@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from stream_app.core.causes.explanation import Probability
+from stream_app.core.causes.feedback import Confirmation, FiledText
 from stream_app.core.events.schema import (
     Id,
     Instant,
@@ -51,6 +52,8 @@ class LabelledBatch(msgspec.Struct, frozen=True, array_like=True):
         voids: after a rollback of the store, retracts all earlier batches with a greater sequence number, which are
             sent again.
         steps: see lost_probability.StepCounts.rows.
+        confirmed: causes confirmed by staff.
+        filed: complaint texts that staff filed under a kind.
     """
 
     examples: Annotated[list[LabelledExample], _Values] = []
@@ -59,13 +62,16 @@ class LabelledBatch(msgspec.Struct, frozen=True, array_like=True):
     moment: Micros = 0
     voids: SequenceNumber | None = None
     steps: list[tuple[Count, Count, Count]] = []
+    confirmed: Annotated[list[Confirmation], _Values] = []
+    filed: Annotated[list[FiledText], _Values] = []
 
     @property
     def latest(self) -> int:
         """Latest time in the batch, microseconds."""
         decided = max((one.decided_at for one in self.examples), default=0)
         day = max([*self.expected, *(one[0] for one in self.returns)], default=0)
-        return max(self.moment, decided, day * DAY_US)
+        reported = [one.at for one in self.confirmed] + [one.at for one in self.filed]
+        return max(self.moment, decided, day * DAY_US, *reported)
 
 
 class CandidateBatch(msgspec.Struct, frozen=True, array_like=True):

@@ -95,6 +95,7 @@ class AlertOpening(msgspec.Struct, frozen=True, omit_defaults=True):
     candidate: CandidateRecord = msgspec.field(name="nominee")
     contact_rules: ContactRules | None = None
     experiment: Name = ""  # of the draw, if the customer was drawn
+    blind: bool = False
 
 
 class AlertAction(OpenEnum):

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from stream_app.core.arrays import Floats
+from stream_app.core.causes.feedback import Feedback
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import Drift, DriftWatch
@@ -31,6 +32,7 @@ from stream_app.core.model.lost_probability import LostModel, StepCounts, StepGr
 from stream_app.core.model.next_order import next_order_days
 from stream_app.core.model.nowcast import Nowcast
 from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Scores
+from stream_app.core.model.staff_feedback import StaffFeedback
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
@@ -67,6 +69,7 @@ class ChurnModel:
         self._drift = DriftWatch()
         self.lost: LostModel | None = None  # only if calls are planned
         self.typical_order: TypicalOrder | None = None  # as well
+        self.feedback: StaffFeedback | None = None  # until staff give any
         self.version = 0
         self.churned = self.retained = 0
         self.importances = dict.fromkeys(NAMES, 0.0)
@@ -158,7 +161,13 @@ class ChurnModel:
         """Record decisions and returns for the nowcast, which compares expected with observed returns."""
         self._nowcast.record(cohorts)
 
-    def learn_day(self, matured: Sequence[Matured], moment: int, steps: StepCounts | None = None) -> None:
+    def learn_day(
+        self,
+        matured: Sequence[Matured],
+        moment: int,
+        steps: StepCounts | None = None,
+        feedback: Feedback | None = None,
+    ) -> None:
         """Learn from a day's labels, in order of (matured_at, customer), and become the version used from `moment` on.
 
         The version number increases whenever predictions change.
@@ -169,7 +178,10 @@ class ChurnModel:
             self._learn(matured, moment)
         self._nowcast.begin_day(moment // DAY_US)
         changed = self.lost is not None and steps is not None and self.lost.learn_day(steps, moment)
-        if matured or changed or self._nowcast.shift != before:
+        if feedback:
+            self.feedback = self.feedback or StaffFeedback()
+            self.feedback.learn(feedback)
+        if matured or changed or feedback or self._nowcast.shift != before:
             self.version += 1
 
     def _learn(self, matured: Sequence[Matured], moment: int) -> None:

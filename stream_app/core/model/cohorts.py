@@ -1,7 +1,7 @@
-"""Expected and observed returns by decision day, used as input for the nowcast.
+"""What the trainer learns besides labels: expected and observed returns by decision day, and feedback from staff.
 
-Partitions send these sums to the trainer instead of individual decisions. The sums are exact and therefore independent
-of how decisions are distributed over batches and partitions.
+Partitions send sums of returns to the trainer instead of individual decisions. The sums are exact and therefore
+independent of how decisions are distributed over batches and partitions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.causes.feedback import Feedback
 from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.labels import Pending, Returned
@@ -34,9 +35,10 @@ class Cohorts:
         self.expected: dict[int, float] = {}  # day since 1970 -> returns expected by the ensemble
         self.returns: Counter[tuple[int, int]] = Counter()  # (day since 1970, age in whole days) -> returns
         self.steps = StepCounts()
+        self.feedback = Feedback()
 
     def __bool__(self) -> bool:
-        return bool(self.expected or self.returns or self.steps)
+        return bool(self.expected or self.returns or self.steps or self.feedback)
 
     def record_decisions(self, decisions: Sequence[Pending]) -> None:
         """Add the expected returns of new decisions."""
@@ -55,8 +57,9 @@ class Cohorts:
             self.returns[one.decided_at // DAY_US, (one.returned_at - one.decided_at) // DAY_US] += one.copies
 
     def merge(self, batch: LabelledBatch) -> None:
-        """Add the sums of a partition's batch."""
+        """Add the sums and the feedback of a partition's batch."""
         for day, expected in batch.expected.items():
             self.expected[day] = self.expected.get(day, 0.0) + expected
         self.returns.update({(day, age): count for day, age, count in batch.returns})
         self.steps.merge(batch.steps)
+        self.feedback.add(batch.confirmed, batch.filed)

@@ -17,6 +17,8 @@ from stream_app.core.arrays import Bools, Floats, Ints
 BINS: Final = 10
 ENOUGH: Final = 30  # with fewer rows of either outcome, an AUC is mostly noise
 CLIP: Final = 1e-6  # bounds the loss when a probability of 0 or 1 is wrong
+Z: Final = 1.959964  # the 97.5 % point of the normal distribution
+Interval = tuple[float, float]
 
 
 def ascending(probability: Floats) -> Ints:
@@ -148,3 +150,14 @@ def precision_at(scored: Scored, day: Ints, capacity: int) -> float:
     starts = np.flatnonzero(np.append(True, np.diff(day[by_day]) > 0))
     place = np.arange(len(day)) - np.repeat(starts, np.diff(np.append(starts, len(day))))
     return float(scored.churned[by_day[place < capacity]].mean())
+
+
+def wilson(share: float, n: float) -> Interval:
+    """Return the 95 % Wilson interval for a share of n independent rows.
+
+    >>> [round(limit, 3) for limit in wilson(0.5, 100)]
+    [0.404, 0.596]
+    """
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from stream_app.core.arrays import Floats
 from stream_app.core.state.frame import StateFrame
+
+if TYPE_CHECKING:
+    from stream_app.core.model.staff_feedback import StaffFeedback
 
 PRIOR_SOURCE, MODEL_SOURCE = 0, 1
 MIXTURE: Final = "mixture"  # column of the ensemble, before adding the shop's return level
@@ -29,6 +32,10 @@ class Scores:
 
 class Model(Protocol):
     """A model that scores customers."""
+
+    @property
+    def feedback(self) -> StaffFeedback | None:
+        """What was learned from staff; None if they have reported nothing."""
 
     def decide(self, view: StateFrame) -> Scores:
         """Score decisions using all experts."""

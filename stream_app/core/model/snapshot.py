@@ -54,12 +54,15 @@ ALLOWED: Final = frozenset(
         (f"{_OWN}.experts.baselines", "BgNbdExpert"),
         (f"{_OWN}.experts.baselines", "RecencyExpert"),
         (f"{_OWN}.churn_model", "ChurnModel"),
+        (f"{_OWN}.complaint_texts", "ComplaintTexts"),
         (f"{_OWN}.ensemble", "Ensemble"),
         (f"{_OWN}.expected_value", "TypicalOrder"),
         (f"{_OWN}.lost_probability", "LostModel"),
         (f"{_OWN}.lost_probability", "StepGrid"),
         (f"{_OWN}.nowcast", "Nowcast"),
         (f"{_OWN}.snapshot", "array"),
+        (f"{_OWN}.staff_feedback", "StaffFeedback"),
+        ("stream_app.core.causes.learning", "LearnedCauses"),
         ("builtins", "float"),
         ("collections", "Counter"),
         ("collections", "OrderedDict"),
@@ -71,6 +74,7 @@ ALLOWED: Final = frozenset(
         ("river.compose.union", "TransformerUnion"),
         ("river.drift.adwin", "ADWIN"),
         ("river.linear_model.log_reg", "LogisticRegression"),
+        ("river.multiclass.ovr", "OneVsRestClassifier"),
         ("river.optim.ada_grad", "AdaGrad"),
         ("river.optim.initializers", "Zeros"),
         ("river.optim.losses", "Log"),
@@ -186,6 +190,8 @@ def fingerprint(churn_model: ChurnModel) -> str:
         columns.append(np.full((PROBES, 1), churn_model.typical_order.amount))
     predictions = np.round(np.concatenate(columns, axis=1), 9) + 0.0  # no negative zero
     counts = f"{churn_model.version} {churn_model.churned} {churn_model.retained}".encode()
+    if churn_model.feedback is not None:
+        counts += churn_model.feedback.probe.encode()
     return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(predictions, dtype="<f8").tobytes() + counts)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from stream_app.core.alerts.lifecycle import UNEXPLAINED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.causes.explanation import sendable, sendable_or_none
+from stream_app.core.causes.inference import without_causes
 from stream_app.core.messages.alerts import AlertClosed, AlertHeldOut, AlertMessage, AlertOpened
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, Outgoing
 from stream_app.core.messages.schema import AlertAction, AlertOpening, AlertStep, CandidateRecord, encode_message
@@ -113,6 +114,7 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
             candidate,
             alert.contact_rules,
             alert.experiment,
+            alert.blind,
         ),
     )
     return [
@@ -124,6 +126,8 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
 def _announcement(alert: Alert) -> AlertMessage:
     opened = _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank, policy=alert.policy)
     opened = msgspec.structs.replace(opened, contact_rules=alert.contact_rules)
+    if alert.blind:
+        opened = msgspec.structs.replace(opened, explanation=without_causes(opened.explanation), find_out=True)
     if not alert.candidate.arm:
         return opened
     if not alert.is_held_out:
@@ -187,6 +191,7 @@ def alert_of(opening: AlertOpening, customer: str) -> Alert:
         candidate_of(opening.candidate, opening.opened_at),
         contact_rules=opening.contact_rules,
         experiment=opening.experiment,
+        blind=opening.blind,
     )
 
 

@@ -194,6 +194,8 @@ class AlertTracker:
             return
         result = apply_action(alert, step, at)
         if isinstance(result, StaffOutcome):
+            if result.cause:
+                self._explainer.record_cause(customer, at, alert_key, result.cause, alert.named, alert.blind)
             self.close(customer, at, RESOLVED, verdict=result)
             # A new alert needs two new decisions that agree. The ranking is cleared in sequence with the decisions of
             # the step, not immediately, since the result must not depend on batch boundaries.
@@ -212,6 +214,8 @@ class AlertTracker:
         target, case = found
         result = apply_action(case, step, at)
         if isinstance(result, StaffOutcome):
+            if result.cause:
+                self._explainer.record_cause(customer, at, alert_key, result.cause, (), blind=False)
             customer.cases[target] = replace(case, resolved=True)
             outcome = (result.outcome, result.cause, result.staff)
             self._resolved.append(SlaBreachEnded(alert_key, customer.name, at, RESOLVED, *outcome))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.causes.inference import explain
+from stream_app.core.causes.feedback import Confirmation, Feedback, FiledText
+from stream_app.core.causes.inference import explain, read_evidence
 from stream_app.core.customers.customer import Customer
+from stream_app.core.events.enumerations import ComplaintAction
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
+from stream_app.core.partition.text_classifier import TextClassifier
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
-from stream_app.core.state.complaint_kinds import Classifier
+from stream_app.core.state.complaint_kinds import TextReader, kind_of
 from stream_app.core.state.counter_updates import count_browsing, count_event
 from stream_app.core.state.counters import SHOP, count_contact, place_in
 from stream_app.core.state.profile import CustomerProfile
@@ -20,17 +24,18 @@ DEFAULT_SOLVE: Final = 3 * DAY_US  # age at which an open complaint becomes evid
 
 
 class Explainer:
-    """Records what events reveal about shops and customers, and explains customers' risk.
+    """Records what events reveal about shops and customers, explains customers' risk, and collects staff's feedback.
 
     Args:
         settings: the shop's settings.
-        classify: derives a complaint's category from its text if the shop does not send one.
+        reader: reads a complaint's text if the shop does not send its category.
     """
 
-    def __init__(self, settings: Settings, classify: Classifier) -> None:
+    def __init__(self, settings: Settings, reader: TextReader) -> None:
         self.shops = Shops()
+        self.classify = TextClassifier(reader)
         self._settings = settings
-        self._classify = classify
+        self._feedback = Feedback()
 
     def record_event(
         self, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool, stream_time: int
@@ -50,7 +55,11 @@ class Explainer:
             shop.record_order(event.amount or 0.0)
         elif isinstance(event, Complaint):
             shop.record_step(event.action, stream_time)
-        count_event(customer.counters, event, at, counts, self._classify)
+            if event.action is ComplaintAction.REFILED and event.text and event.category:
+                reading = self.classify.read(event.text)
+                kind = kind_of(event, self.classify)
+                self._feedback.filed.append(FiledText(at, event.event_id, kind, reading.kind, list(reading.buckets)))
+        count_event(customer.counters, event, at, counts, self.classify)
 
     def record_browsing(self, customer: Customer, event: Browsing, at: int) -> None:
         """Record a page view at a time, in microseconds."""
@@ -82,6 +91,37 @@ class Explainer:
         )
 
     def explain(self, profile: CustomerProfile) -> Explanation:
-        """Explain why a customer may leave, using the priors for one-time or repeat buyers."""
-        settings = self._settings
-        return explain(profile, settings.repeat_priors if profile.repeats else settings.one_time_priors)
+        """Explain why a customer may leave, using the priors for one-time or repeat buyers, and what was learned."""
+        settings, model = self._settings, self.classify.model
+        feedback = model.feedback if model is not None and settings.learn_causes else None
+        priors = settings.one_time_priors, settings.repeat_priors
+        if feedback is None:
+            return explain(profile, priors[profile.repeats > 0])
+        return explain(profile, feedback.causes.priors(*priors)[profile.repeats > 0], feedback.causes.rules())
+
+    def record_cause(
+        self, customer: Customer, at: int, alert_id: str, cause: str, named: Sequence[str], blind: bool
+    ) -> None:
+        """Record the cause that staff confirmed for a customer.
+
+        Args:
+            customer: the customer.
+            at: time of the confirmation, microseconds.
+            alert_id: id of the alert or urgent case.
+            cause: the confirmed cause.
+            named: the likeliest causes when the alert opened, most likely first; empty if unknown.
+            blind: whether staff were not shown them.
+        """
+        profile = self.profile(customer, at)
+        readings = read_evidence(profile)
+        present, absent = (
+            tuple(key for key, reading in readings.items() if reading.present is kind) for kind in (True, False)
+        )
+        self._feedback.confirmed.append(
+            Confirmation(at, alert_id, cause, profile.repeats > 0, blind, tuple(named), present, absent)
+        )
+
+    def take_feedback(self) -> Feedback:
+        """Return the feedback from staff since the last call."""
+        feedback, self._feedback = self._feedback, Feedback()
+        return feedback

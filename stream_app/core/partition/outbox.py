@@ -40,7 +40,7 @@ def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, momen
     Args:
         partition: partition number.
         matured: decisions with their labels.
-        cohorts: expected and observed returns.
+        cohorts: expected and observed returns, and feedback from staff.
         moment: time of the watermark marker, microseconds, or 0 for no marker.
     """
     if not (matured or cohorts or moment):
@@ -55,6 +55,8 @@ def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, momen
             returns=[(day, age, count) for (day, age), count in sorted(cohorts.returns.items())] if last else [],
             moment=moment if last else 0,
             steps=cohorts.steps.rows() if last else [],
+            confirmed=cohorts.feedback.confirmed if last else [],
+            filed=cohorts.feedback.filed if last else [],
         )
         records += [Outgoing(LABELLED, partition, None, value) for value in _split(message, pack, _halves_of_labelled)]
     return records
@@ -75,8 +77,14 @@ def _split(
 def _halves_of_labelled(message: LabelledBatch) -> tuple[LabelledBatch, LabelledBatch]:
     examples, returns, expected = len(message.examples) // 2, len(message.returns) // 2, list(message.expected.items())
     days, steps = len(expected) // 2, len(message.steps) // 2
+    confirmed, filed = len(message.confirmed) // 2, len(message.filed) // 2
     first = LabelledBatch(
-        message.examples[:examples], dict(expected[:days]), message.returns[:returns], steps=message.steps[:steps]
+        message.examples[:examples],
+        dict(expected[:days]),
+        message.returns[:returns],
+        steps=message.steps[:steps],
+        confirmed=message.confirmed[:confirmed],
+        filed=message.filed[:filed],
     )
     last = LabelledBatch(
         message.examples[examples:],
@@ -84,6 +92,8 @@ def _halves_of_labelled(message: LabelledBatch) -> tuple[LabelledBatch, Labelled
         message.returns[returns:],
         message.moment,
         steps=message.steps[steps:],
+        confirmed=message.confirmed[confirmed:],
+        filed=message.filed[filed:],
     )
     return first, last
 

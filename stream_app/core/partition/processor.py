@@ -27,7 +27,7 @@ from stream_app.core.partition.score_batch import Effects, ScoreBatch
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.policy.exchange import in_shop_currency
 from stream_app.core.settings import Settings
-from stream_app.core.state.complaint_kinds import Classifier, unclassified
+from stream_app.core.state.complaint_kinds import TextReader, unclassified
 from stream_app.core.state.counters import PERIOD, SHOP
 from stream_app.core.state.order_amounts import OrderAmounts
 from stream_app.core.state.update import apply_browsing, apply_event
@@ -56,16 +56,16 @@ class PartitionProcessor:
 
     Args:
         settings: the shop's settings.
-        classify: derives a complaint's category from its text if the shop does not send one.
+        reader: reads a complaint's text if the shop does not send its category.
     """
 
-    def __init__(self, settings: Settings, classify: Classifier = unclassified) -> None:
+    def __init__(self, settings: Settings, reader: TextReader = unclassified) -> None:
         self.stream_time = NEVER  # microseconds
         self.working_set = WorkingSet(settings.agreement)
         self.customers, self.ranking = self.working_set.by_name, self.working_set.ranking
         self.counts = Counts()
-        self.explainer = Explainer(settings, classify)
-        self.aggregator = KpiAggregator(settings, classify)
+        self.explainer = Explainer(settings, reader)
+        self.aggregator = KpiAggregator(settings, self.explainer.classify)
         self._batch = ScoreBatch()
         self.decisions = DueDecisions(settings, self.working_set, self._batch)
         self._timers = self.decisions.timers
@@ -81,6 +81,10 @@ class PartitionProcessor:
         # Days after which a complaint's urgent alerts have expired.
         self._tracked_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self.alerts.use(settings, self.stream_time)
+
+    def follow(self, model: Model) -> None:
+        """Explain customers and classify complaints by a model from now on."""
+        self.explainer.classify.model = model
 
     def apply(  # noqa: C901 - splitting it would cost a call per event
         self, event: Event, at: int, known: Customer | None = None
@@ -255,6 +259,7 @@ class PartitionProcessor:
         effects.closed, effects.breaches, effects.ended = self.alerts.take_changes(self.stream_time)
         effects.returned, self._returned = self._returned, []
         effects.steps = self.decisions.take_steps()
+        effects.feedback = self.explainer.take_feedback()
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness - 1
         for matured in mature(self.decisions.waiting, self.settings.horizon, watermark):

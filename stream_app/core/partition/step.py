@@ -82,6 +82,7 @@ class Step:
         cohorts.record_decisions(effects.decisions)
         cohorts.record_returns(effects.returned)
         cohorts.steps = effects.steps
+        cohorts.feedback = effects.feedback
         self.outbox += outbox.labelled(self.partition, effects.matured, cohorts, 0)
         self.outbox += alert_records.closed_alerts(self.partition, effects.closed)
         self.outbox += alert_records.urgent_alerts(self.partition, effects.breaches, effects.ended)

@@ -33,7 +33,7 @@ from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Hold, Position, Summary, decode_summary
 from stream_app.core.partition.step import Step
 from stream_app.core.settings import Settings
-from stream_app.core.state.complaint_kinds import Classifier, unclassified
+from stream_app.core.state.complaint_kinds import TextReader, unclassified
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US, HOUR_US, micros
 
@@ -65,7 +65,7 @@ class PartitionTask:
         settings: the shop's settings, under the policy of the stored summary.
         limits: limits of a step, and options.
         buffer_bytes: size limit of the buffered records.
-        classify: derives a complaint's category from its text if the shop does not send one.
+        reader: reads a complaint's text if the shop does not send its category.
         partition_of: returns a customer's partition; None if all records belong to this one.
     """
 
@@ -76,13 +76,13 @@ class PartitionTask:
         settings: Settings,
         limits: Limits,
         buffer_bytes: int = 1 << 24,
-        classify: Classifier = unclassified,
+        reader: TextReader = unclassified,
         partition_of: Callable[[str], int] | None = None,
     ) -> None:
         self.number = number
         self.topics = topics
         self.limits = limits
-        self.processor = PartitionProcessor(settings, classify)
+        self.processor = PartitionProcessor(settings, reader)
         self.inputs = TaskInputs(
             buffer_bytes, limits.skew, keeps_records=limits.dead_letter_misplaced, follows_publisher=limits.follows
         )
@@ -149,8 +149,13 @@ class PartitionTask:
         (step,) = step_together([self], model)
         return step
 
-    def begin_step(self) -> tuple[Step, Tick | None] | None:
-        """Apply a chunk of records, without scores. Return the arguments of `end_step`, or None as `step` does."""
+    def begin_step(self, model: Model) -> tuple[Step, Tick | None] | None:
+        """Apply a chunk of records, without scores. Return the arguments of `end_step`, or None as `step` does.
+
+        Args:
+            model: the model of `version`.
+        """
+        self.processor.follow(model)
         step = Step(self.number, self.processor.decisions.made + self.limits.decisions)
         tick = self._apply_chunk(step)
         return None if tick is None and step.is_empty and not self._released else (step, tick)
@@ -330,7 +335,7 @@ def step_together(tasks: Sequence[PartitionTask], model: Model) -> list[Step | N
     Returns:
         One step per task; see `PartitionTask.step`.
     """
-    begun = [(task, started) for task in tasks if (started := task.begin_step()) is not None]
+    begun = [(task, started) for task in tasks if (started := task.begin_step(model)) is not None]
     scores = _scores([task for task, _ in begun], model) if len(begun) > 1 else [None]
     for (task, (step, tick)), undecided in zip(begun, scores, strict=False):
         task.end_step(step, tick, model, undecided)

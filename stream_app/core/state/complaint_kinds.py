@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
 from stream_app.core.events.schema import Complaint
@@ -13,8 +13,6 @@ OTHER: Final = "other"
 HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 ACTS: Final = (ComplaintForm.UNSUBSCRIBE, ComplaintForm.RETURN_REASON, ComplaintForm.CANCELLATION)
 LOW_RATING: Final = 2.0  # out of 5; ratings up to this value express dissatisfaction
-Classifier = Callable[[str], str]  # a complaint's text -> one of COMPLAINED, or OTHER
-
 # Alternative names that shops use for the kinds in COMPLAINED.
 _ALIASES: Final = {
     "advertising": "messages",
@@ -35,6 +33,33 @@ _ALIASES: Final = {
     "website": "site",
 }
 _KINDS: Final = {**_ALIASES, **{kind: kind for kind in COMPLAINED}}
+
+
+BUCKETS: Final = 1 << 15  # words and pairs of words of a text are hashed into this many numbers
+Classifier = Callable[[str], str]  # a complaint's text -> one of COMPLAINED, or OTHER
+
+
+class TextReading(NamedTuple):
+    """What is known of a complaint's text.
+
+    Attributes:
+        kind: kind of complaint by the lexicon.
+        buckets: hashes, below `BUCKETS`, of its words and pairs of adjacent words; each once, in ascending order. The
+            text cannot be restored from them.
+    """
+
+    kind: str
+    buckets: Sequence[int]
+
+
+class TextReader(Protocol):
+    """A classifier by a lexicon that can also read what a model learns from."""
+
+    def __call__(self, text: str) -> str:
+        """Return the kind of complaint by the lexicon."""
+
+    def read(self, text: str) -> TextReading:
+        """Return the kind of complaint by the lexicon, and the words."""
 
 
 def is_dissatisfaction(event: Complaint) -> bool:
@@ -71,9 +96,18 @@ def is_low_review(event: Complaint) -> bool:
     return event.form is ComplaintForm.LOW_REVIEW and is_dissatisfaction(event)
 
 
-def unclassified(_text: str) -> str:
-    """Return OTHER for any text: the default classifier."""
-    return OTHER
+class _Unclassified:
+    """The default reader, for which all texts are about OTHER."""
+
+    def __call__(self, text: str) -> str:
+        return self.read(text).kind
+
+    @staticmethod
+    def read(_text: str) -> TextReading:
+        return TextReading(OTHER, ())
+
+
+unclassified: Final = _Unclassified()
 
 
 def kind_of(event: Complaint, classify: Classifier) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
-from stream_app.core.state.complaint_kinds import Classifier, is_dissatisfaction, is_low_rating, kind_of
+from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_dissatisfaction, is_low_rating, kind_of
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
 
@@ -105,6 +105,9 @@ def _count_order(counters: Counters[int], place: int, event: Order, counts: bool
 
 
 def _count_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
+    if event.action is ComplaintAction.REFILED:
+        _move_complaint(counters, place, event, classify)
+        return
     if not is_dissatisfaction(event):
         return
     if event.action is ComplaintAction.REOPENED:
@@ -117,4 +120,14 @@ def _count_complaint(counters: Counters[int], place: int, event: Complaint, clas
         count(counters, place + _COMPLAINTS)
     if is_low_rating(event):
         count(counters, place + _LOW)
+    count(counters, place + _PLACE[f"about_{kind_of(event, classify)}"])
+
+
+def _move_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
+    """Move a complaint from the kind that its text was taken for, if the text is given, to the one filed by staff."""
+    if not event.category:
+        return
+    taken_for = place + _PLACE[f"about_{classify(event.text) if event.text else OTHER}"]
+    if counters[taken_for]:
+        counters[taken_for] -= 1
     count(counters, place + _PLACE[f"about_{kind_of(event, classify)}"])

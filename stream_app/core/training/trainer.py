@@ -112,7 +112,7 @@ class Trainer(OutboxReader[LabelledBatch]):
         if new and moment >= self.through:  # the end of a log may coincide with the midnight that was learned last
             self.churn_model.record_cohorts(cohorts)
             matured = self._matured(examples)
-            self.churn_model.learn_day(matured, moment, cohorts.steps)
+            self.churn_model.learn_day(matured, moment, cohorts.steps, cohorts.feedback)
             self.quality.add(repeated(matured))
             self.through = moment
         return moment

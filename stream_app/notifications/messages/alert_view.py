@@ -57,6 +57,7 @@ class AlertView:
     silent_days: int
     silence: float | None  # multiple of the usual gap between orders, if the silence is longer
     causes: tuple[CauseView, ...]
+    find_out: bool  # whether the likely causes are hidden, and staff are asked to find out the cause
     evidence: tuple[str, ...]
     steps: tuple[str, ...]
     channel: str  # phone, chat, sms, email, app or none
@@ -108,6 +109,7 @@ class Views:
             silent_days=round(alert.silent_days),
             silence=round(alert.silent_days / gap, 1) if gap and alert.silent_days >= gap else None,
             causes=_causes(alert, translator),
+            find_out=alert.find_out,
             evidence=_evidence(alert, translator),
             steps=tuple(step.text(language) for step in measure.steps) if measure else (),
             channel=channel.value,

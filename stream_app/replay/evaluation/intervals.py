@@ -6,15 +6,10 @@ that treated decisions as independent would be far too narrow.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
-from stream_app.core.model.evaluation_metrics import Scored, roc_auc
-
-Z: Final = 1.959964  # the 97.5 % point of the normal distribution
-Interval = tuple[float, float]
+from stream_app.core.model.evaluation_metrics import Interval, Scored, Z, roc_auc, wilson
 
 
 def clustered_error(influence: Floats, customer: Ints) -> float:
@@ -67,10 +62,3 @@ def share_interval(yes: Bools, customer: Ints) -> Interval:
     error = clustered_error((yes - share) / n, customer)
     worth = share * (1 - share) / error**2 if error > 0 else float(len(np.unique(customer)))
     return wilson(share, min(worth, n))
-
-
-def wilson(share: float, n: float) -> Interval:
-    """Return the Wilson interval for a share of n independent rows."""
-    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))

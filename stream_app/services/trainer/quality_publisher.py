@@ -7,9 +7,11 @@ from itertools import product
 from typing import Final
 
 from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.model.evaluation_metrics import wilson
 from stream_app.core.training.quality import WINDOWS, Quality
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import NEVER, SECOND_US
+from stream_app.metrics.labels import BOUNDS
 from stream_app.metrics.trainer import QualityMetrics
 
 _DAY: Final = 86_400.0  # seconds
@@ -44,6 +46,7 @@ class QualityPublisher:
         self._publish_model(training.churn_model)
         yield from self._publish_figures(training.quality)
         self._publish_sums(training.quality)
+        self._publish_causes(training.churn_model)
         for table, column in ((self.metrics.predicted, 0), (self.metrics.observed, 1)):
             table.replace(_tenths(training.quality, column))
 
@@ -62,6 +65,18 @@ class QualityPublisher:
         sums = {window: found for window in WINDOWS if (found := quality.sums(window)) is not None}
         self.metrics.base_rate.replace({(window,): one.churned / one.examples for window, one in sums.items()})
         self.metrics.examples.replace({(window,): one.examples for window, one in sums.items()})
+
+    def _publish_causes(self, churn_model: ChurnModel) -> None:
+        if churn_model.feedback is None:
+            return
+        causes, metrics = churn_model.feedback.causes, self.metrics
+        metrics.confirmed.set(causes.total)
+        metrics.blind.set(causes.judged)
+        if causes.judged:
+            for table, right in ((metrics.cause_first, causes.first), (metrics.cause_three, causes.among_three)):
+                share = right / causes.judged
+                figures = zip(BOUNDS, (share, *wilson(share, causes.judged)), strict=True)
+                table.replace({(bound,): figure for bound, figure in figures})
 
     def _publish_model(self, churn_model: ChurnModel) -> None:
         metrics = self.metrics

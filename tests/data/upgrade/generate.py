@@ -183,7 +183,7 @@ def _decision(name: str, at: int, rng: np.random.Generator) -> Pending:
 def _an_episode(name: str, at: int, usual_gap_days: float = float("nan"), own_id: str = "") -> Alert:
     candidate = AlertCandidate(name, at, 12.5, 0.75, 12.5, 33.0, usual_gap_days, 1, 7)
     told, end = own_id or alert_id(name, at), at + 14 * DAY_US
-    return Alert(told, name, at, end, 3, 0.7, candidate, cause="forgot_shop", segment="one_time")
+    return Alert(told, name, at, end, 3, 0.7, candidate, causes=("forgot_shop",), segment="one_time")
 
 
 def made_summaries() -> list[bytes]:

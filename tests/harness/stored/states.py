@@ -61,7 +61,7 @@ def _episode(one: Alert | None) -> list[Any] | None:
     seen, gap = one.candidate, one.candidate.usual_gap_days
     return [
         *(one.alert_id, one.customer, one.opened_at, one.expires_at, one.rank, one.bar),
-        *(one.owner, one.acked_at, one.snoozed_until, one.cause, one.segment),
+        *(one.owner, one.acked_at, one.snoozed_until, one.likeliest_cause, one.segment),
         *(seen.at, seen.rank_value, seen.probability, seen.monthly_worth, seen.silent_days),
         *(None if gap != gap else gap, seen.source, seen.version, seen.shop_id),  # noqa: PLR0124 - NaN
     ]

@@ -86,6 +86,7 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         'order_action = "placed"\nexcluded = ["a", "b"]\nzone = "Asia/Shanghai"\nworking_days = [0, 6]\n'
         'nomination_hour = 10\ncapacity = 3\nalert_lifetime = "5d"\nagreement = "0"\nalert_above = 0.25\n'
         'rank_by = "reach"\nmargin = 0.4\nact_before = "10d"\nfallen_odds = 0.75\nseed = 7\n'
+        "learn_causes = false\nblind_share = 0.25\n"
         'answer_within = "12h"\nsolve_within = 2\n'
         f'policy = "{tmp_path}/policy.yaml"\n'
         "one_time_priors = { price = 1.0 }\nrepeat_priors = { forgot_shop = 0.5, natural = 0.5 }\n"
@@ -119,6 +120,8 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         solve_within=2 * DAY_US,
         one_time_priors={"price": 1.0},
         repeat_priors={"forgot_shop": 0.5, "natural": 0.5},
+        learn_causes=False,
+        blind_share=0.25,
         seed=7,
         holdout=Holdout(0.2, "spring", 20 * DAY_US, 900, ends=True, exempt_worth_above=99.5, later_share=0.1),
         campaigns=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,6 +14,7 @@ from stream_app.core.messages.schema import AlertStep
 from stream_app.demo.staff import ENDED_AFTER, TEAM, Case, Staff, case_of, outcome_of
 from stream_app.notifications.open_alerts import OpenAlert
 from stream_app.simulate.truth import Truth
+from stream_app.simulate.vocabulary import CAUSES
 
 OPENED = datetime(2026, 3, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -41,6 +43,16 @@ def said(staff: Staff, one: OpenAlert, at: datetime) -> list[AlertStep]:
 )
 def test_who_is_reached_is_what_he_is(left: timedelta | None, told: tuple[str, str | None]) -> None:
     assert outcome_of(REACHED, about(left=left), OPENED + 3 * DAY) == told
+
+
+def test_staff_tend_to_confirm_what_they_are_shown_and_customers_may_say_anything() -> None:
+    lost, at = about(left=-DAY), OPENED + 3 * DAY
+    agreeing = replace(REACHED, answer=(0.0, 1.0, 0.0, 0.0))
+    guessing = replace(REACHED, answer=(1.0, 0.0, 0.0, 0.0))
+    assert outcome_of(agreeing, lost, at, ["logistics"]) == ("lost", "logistics")
+    assert outcome_of(agreeing, lost, at) == ("lost", "price")  # nothing was shown
+    assert outcome_of(guessing, lost, at, ["logistics"]) == ("lost", CAUSES[0])
+    assert outcome_of(replace(REACHED, answer=(1.0, 1.0, 0.9, 0.0)), lost, at, ["logistics"]) == ("lost", "service")
 
 
 def test_a_case_that_is_left_to_run_has_no_verdict_and_one_not_reached_has_no_cause() -> None:

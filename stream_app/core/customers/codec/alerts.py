@@ -16,7 +16,8 @@ from stream_app.core.state.vector import CASES
 from stream_app.core.uplift.holdout import FirstDraw
 
 _KINDS: Final = (UNANSWERED, UNSOLVED, COMPLAINT, LOW_REVIEW)  # stored as indices
-_ALERT_BYTES: Final = 352  # half of this is the owner's name: 40 characters of 4 bytes
+_ALERT_BYTES: Final = 412  # 160 of this are the owner's name: 40 characters of 4 bytes
+_BLIND: Final = "?"  # before the causes of a blind alert
 _CASE_BYTES: Final = 240
 _HISTORY_BYTES: Final = 3 + 9 * (3 + 2 * MAX_PER_WEEK)  # times of 9 bytes
 _DRAW_BYTES: Final = 26
@@ -62,7 +63,7 @@ class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     owner: str = ""
     acked_at: int = 0
     snoozed_until: int = 0
-    cause: str = ""
+    causes: str = ""  # separated by blanks; releases before 0.3 stored the first one only
     cases: list[_MovedCase] = []  # those that have not moved are stored without an id
     segment: str = ""  # "" in states stored before this field existed
 
@@ -148,7 +149,7 @@ def _stored(alert: Alert | None, cases: list[_MovedCase], zero: float) -> _Store
         owner=alert.owner,
         acked_at=alert.acked_at,
         snoozed_until=alert.snoozed_until,
-        cause=alert.cause,
+        causes=(_BLIND if alert.blind else "") + " ".join(alert.causes),
         cases=cases,
         segment=alert.segment,
     )
@@ -194,6 +195,7 @@ def _alert(name: str, one: _StoredTrial) -> Alert:
         one.owner,
         one.acked_at,
         one.snoozed_until,
-        one.cause,
+        tuple(one.causes.removeprefix(_BLIND).split()),
         one.segment,
+        blind=one.causes.startswith(_BLIND),
     )

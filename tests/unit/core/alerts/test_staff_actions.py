@@ -229,9 +229,9 @@ def test_why_goes_with_the_alert_from_the_allocator_to_the_note_and_the_counts()
     steps = hear(task, told[0].payload)
     assert msgspec.json.decode(noted(steps, {})[ALERT], type=AlertNote).explanation == why
     assert [dict(step.opened) for step in steps] == [{("default", "price", "loyal"): 1}]
-    # What is stored with the customer is cause and segment alone, and they are there again after a restart.
+    # What is stored with the customer is causes and segment alone, and they are there again after a restart.
     (state,) = steps[-1].commit.states.values()
     (customer,) = decode_customers([("c", state)], SHOP.horizon).customers
     assert customer.alert is not None
-    assert (customer.alert.cause, customer.alert.segment) == ("price", "loyal")
+    assert (customer.alert.causes, customer.alert.segment) == (("price", "natural"), "loyal")
     assert customer.alert.candidate.explanation == Explanation()

@@ -15,13 +15,17 @@ from hypothesis import given, strategies as st
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT, problem_of
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, SHOWING, probabilities, read_evidence
+from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, probabilities, read_evidence
+from stream_app.core.causes.learning import SHOWING
 from stream_app.core.causes.rule import Reading
 from stream_app.core.events.schema import KINDS, Event
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import FIELDS
+from stream_app.core.state.complaint_kinds import TextReading
+from stream_app.core.state.counters import COUNTER
+from stream_app.core.state.vector import SLOT
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from stream_app.errors import ContradictorySettings
 from tests.harness.shops import T0
@@ -52,8 +56,19 @@ def complaint(day: float, action: str = "opened", **fields: Any) -> Event:
     return make("complaint", "ann", day, **{"action": action, "complaint_id": "k1", **fields})
 
 
+class ExpensiveReader:
+    """Reads that something is expensive, and nothing else."""
+
+    def __call__(self, text: str) -> str:
+        return self.read(text).kind
+
+    @staticmethod
+    def read(text: str) -> TextReading:
+        return TextReading("price" if "expensive" in text else "other", [len(text)])
+
+
 def shop_of(*events: Event) -> PartitionProcessor:
-    partition = PartitionProcessor(SETTINGS, lambda text: "price" if "expensive" in text else "other")
+    partition = PartitionProcessor(SETTINGS, ExpensiveReader())
     for one in sorted(events, key=lambda one: one.at):
         partition.apply(one, one.at)
     return partition
@@ -215,6 +230,28 @@ def test_a_text_is_classified_if_the_category_is_missing() -> None:
         assert "price_complaint" in evidence_of(told)
     told = explained(*TWICE, complaint(12.0, text="too expensive", category="delivery"))
     assert "price_complaint" not in evidence_of(told)
+
+
+def test_a_complaint_that_staff_refile_moves_to_their_category() -> None:
+    opened = complaint(12.0, text="too expensive")
+    told = explained(*TWICE, opened, complaint(13.0, "refiled", text="too expensive", category="delivery"))
+    assert "price_complaint" not in evidence_of(told)
+    assert "logistics_complaint" in evidence_of(told)
+    told = explained(*TWICE, opened, complaint(13.0, "refiled", text="too expensive"))  # under no category
+    assert "price_complaint" in evidence_of(told)
+
+
+def test_a_refiled_text_goes_to_the_trainer_and_counts_as_no_further_complaint() -> None:
+    opened = complaint(12.0, text="too expensive")
+    before = shop_of(*TWICE, opened)
+    partition = shop_of(*TWICE, opened, complaint(13.0, "refiled", text="too expensive", category="delivery"))
+    (filed,) = partition.explainer.take_feedback().filed
+    assert (filed.kind, filed.lexicon, filed.buckets) == ("logistics", "price", [len("too expensive")])
+    assert partition.explainer.take_feedback().filed == []
+    counted = [one.customers["ann"] for one in (before, partition)]
+    for name in ("complaints", "last_complaint"):
+        assert len({one.vector[SLOT[name]] for one in counted}) == 1
+    assert len({one.counters[COUNTER["complaints"]] for one in counted}) == 1
 
 
 def test_old_evidence_is_dropped() -> None:

@@ -19,6 +19,7 @@ from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import COMPLAINT, UNANSWERED, UNSOLVED, CaseKey, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
 from stream_app.core.causes.catalogue import CAUSES
+from stream_app.core.causes.feedback import NAMED
 from stream_app.core.customers.codec import states
 from stream_app.core.customers.codec.alerts import decode_alerts, encode_alerts
 from stream_app.core.customers.codec.states import VERSION, decode_customers, encode_customers, max_bytes
@@ -415,7 +416,8 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     ranking.set_latest(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
-    told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
+    named = tuple(sorted(CAUSES, key=len)[-NAMED:])
+    told: dict[str, Any] = {"causes": named, "blind": True, "segment": max(SEGMENTS, key=len)}
     customer.alert = replace(top, candidate=replace(top.candidate, version=2**24 - 1), **worked, **told)
     for place in range(2 * CASES):
         moved = breach_id("c", (place, COMPLAINT))  # a case that went on when its complaint was opened again

@@ -42,6 +42,7 @@ from stream_app.core.units import DAY_US
 from stream_app.core.versions import SNAPSHOT_STEPS
 from stream_app.errors import UnusableSnapshot
 from tests.harness.shops import PLANNED, SHOP, T0, planning_model, rows_of, train, trained_model
+from tests.unit.core.model.test_staff_feedback import a_feedback
 
 STORED: Final = snapshot(trained_model())
 SIZE: Final = int.from_bytes(STORED[len(MAGIC) : len(MAGIC) + 4], "little")
@@ -140,8 +141,9 @@ def names_in(body: bytes) -> set[tuple[str, str]]:
 
 
 def drifted() -> ChurnModel:
-    """Return a model with detected drift and a lost probability, so that its snapshot contains every class."""
+    """Return a model with drift, a lost probability and feedback, so that its snapshot contains every class."""
     churn_model = copy.deepcopy(planning_model())
+    churn_model.learn_day([], T0, feedback=a_feedback())
     for day in range(200):
         churn_model._drift.observe(day, 0.3 + 0.5 * (day > 100))
     assert churn_model.drift

@@ -19,8 +19,9 @@ from stream_app.core.model.evaluation_metrics import (
     pr_auc,
     precision_at,
     roc_auc,
+    wilson,
 )
-from stream_app.replay.evaluation.intervals import auc_difference, auc_influence, auc_interval, share_interval, wilson
+from stream_app.replay.evaluation.intervals import auc_difference, auc_influence, auc_interval, share_interval
 
 
 def drawn(n: int, seed: int, digits: int | None = None) -> Scored:
