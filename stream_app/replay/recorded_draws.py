@@ -46,8 +46,9 @@ class _Line(msgspec.Struct):
 
     @property
     def likeliest_cause(self) -> str:
+        """Empty for a blind alert."""
         causes = (*self.causes, *(one.key for one in self.explanation.causes), self.cause)
-        return causes[0]
+        return causes[0] if causes else ""
 
     @property
     def all_segments(self) -> tuple[str, ...]:

@@ -142,7 +142,7 @@ def _announcement(alert: Alert) -> AlertMessage:
         monthly_worth=opened.monthly_worth,
         lost_probability=opened.lost_probability or 0.0,
         shop_id=opened.shop_id,
-        cause=alert.likeliest_cause,
+        cause="" if alert.blind else alert.likeliest_cause,  # as for those who are called, who are compared by cause
         policy=alert.policy,
         holdout_share=alert.candidate.share,
         segments=alert.candidate.explanation.segments,

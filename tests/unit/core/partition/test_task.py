@@ -264,6 +264,17 @@ def test_both_arms_are_announced(partitions: int, shop: Settings) -> None:
     assert not {one.customer_id for one in opened} & {one.customer_id for one in held_out}
 
 
+@pytest.mark.parametrize("blind", [True, False])
+def test_blind_alerts_have_no_cause_in_either_arm(blind: bool) -> None:
+    shop = msgspec.structs.replace(HOLDOUT, blind_share=float(blind))
+    system = MemorySystem(publish(as_read(busy_log(2)), shop, 4), shop, 1).run()
+    opened = [one for one in system.alerts if isinstance(one, AlertOpened)]
+    held_out = [one for one in system.alerts if isinstance(one, AlertHeldOut)]
+    assert min(len(opened), len(held_out)) > 5
+    assert {bool(one.explanation.causes) for one in opened} == {not blind}
+    assert {bool(one.cause) for one in held_out} == {not blind}
+
+
 @pytest.mark.parametrize("crashes", [0.0, 0.05])
 def test_the_share_falls_once_enough_customers_are_drawn_and_nobody_changes_their_arm(crashes: float) -> None:
     events = as_read(busy_log(2))
