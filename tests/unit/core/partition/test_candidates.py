@@ -55,7 +55,7 @@ def test_a_customer_is_a_candidate_until_their_deadline() -> None:
 def test_candidates_do_not_depend_on_how_many_states_are_copied_at_once(
     monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    orders = {name: (day, 10.0 + day) for day, name in enumerate("abcde")}
+    orders = {name: (float(day), 10.0 + day) for day, name in enumerate("abcde")}
     at = T0 + PLANNED.lost_after - PLANNED.act_before_or_default + 2 * DAY_US
     whole = candidates(orders, at)
     monkeypatch.setattr("stream_app.core.partition.candidates._AT_ONCE", at_once)
