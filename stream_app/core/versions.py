@@ -47,11 +47,20 @@ CLASSES: Final[dict[Class, Class]] = {
 # Hashes of names (`snapshot.schema`) of earlier releases that differ from the current one in names only.
 SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 
+
+def _with_listed_experts(model: Any) -> None:
+    """Until 0.2.0, the experts were always the same, and a model held which of them are mixed."""
+    for name in ("_mixed", "_cheap", "_prior"):
+        vars(model).pop(name)
+    model.span = model._mixture._span
+
+
 # Snapshot format -> step that upgrades a churn model of that format in place to the next one, for example by renaming
 # attributes.
 SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {
     2: lambda model: setattr(model, "lost", None),  # 0.1.1 does not predict which customers are lost
     3: lambda model: setattr(model, "typical_order", None),  # 0.2.0 does not predict what customers will bring
+    4: _with_listed_experts,
 }
 
 # --- customers -------------------------------------------------------------------------------------------------------

@@ -29,7 +29,6 @@ class RecencyExpert(Expert):
     """Logistic regression on recency alone. It ranks customers by recency, which needs no model."""
 
     name: ClassVar[str] = "recency"
-    mixed: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._scale = np.array([0.0, 1.0])  # intercept and slope over log(1 + days)

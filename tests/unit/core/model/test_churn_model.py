@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.arrays import Floats
+from stream_app.core.expert_spec import BUILT_IN
 from stream_app.core.model.churn_model import ENOUGH, ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import DriftWatch
-from stream_app.core.model.ensemble import START, Ensemble
+from stream_app.core.model.ensemble import Ensemble
 from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
@@ -30,7 +31,11 @@ from tests.harness.shops import SHOP, T0, matured_rows, order, rows_of, separabl
 # --- the mixture -----------------------------------------------------------------------------------------------------
 
 SPAN: Final = Span(20.0, 2.0)
+START: Final = {name: one.share for name, one in BUILT_IN.items() if not one.compared}
 EXPERTS: Final = tuple(START)
+
+
+NOTHING: Final = np.zeros(1)  # of the ensemble, which counts only where an expert made no prediction
 
 
 def said(rng: np.random.Generator, labels: npt.NDArray[np.int64], worst: str) -> Floats:
@@ -41,11 +46,11 @@ def said(rng: np.random.Generator, labels: npt.NDArray[np.int64], worst: str) ->
 
 @pytest.mark.parametrize("worst", EXPERTS)
 def test_a_worse_expert_loses_its_share(worst: str) -> None:
-    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
     before = ensemble.shares()
     for _ in range(20):
         labels = rng.integers(0, 2, 100)
-        ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+        ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8), NOTHING)
         assert sum(ensemble.shares().values()) == pytest.approx(1.0, abs=1e-12)
     after = ensemble.shares()
     assert after[worst] < before[worst] / 100
@@ -53,25 +58,25 @@ def test_a_worse_expert_loses_its_share(worst: str) -> None:
 
 
 def test_a_lost_share_can_be_regained() -> None:
-    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
     for worst in ("linear", "cells"):
         for _ in range(200):  # five half-lives of the memory
             labels = rng.integers(0, 2, 50)
-            ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+            ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8), NOTHING)
         assert ensemble.shares()[worst] < 1e-6
     assert ensemble.shares()["linear"] > 0.4
 
 
 def test_equal_experts_keep_their_shares() -> None:
-    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
     for _ in range(20):
         labels = rng.integers(0, 2, 50)
-        ensemble.learn_day(said(rng, labels, "none"), labels.astype(np.int8))
+        ensemble.learn_day(said(rng, labels, "none"), labels.astype(np.int8), NOTHING)
     assert ensemble.shares() == pytest.approx(START)
 
 
 def test_shares_of_the_cheap_experts_are_rescaled() -> None:
-    ensemble = Ensemble(EXPERTS, SPAN)
+    ensemble = Ensemble(START, SPAN)
     table = np.array([[1.0, 2.0, 4.0]])
     shares = np.array([START[name] for name in ("linear", "cells", "prior")])
     assert ensemble.log_odds(table, [0, 1, 2])[0] == pytest.approx((table[0] * shares).sum() / shares.sum())

@@ -31,6 +31,7 @@ from stream_app.core.model.snapshot import (
     MAGIC,
     Header,
     array,
+    body_of,
     fingerprint,
     pack,
     pickle_body,
@@ -134,7 +135,9 @@ def names_in(body: bytes) -> set[tuple[str, str]]:
             found.add((module, name))
             return super().find_class(module, name)
 
-    Walker(io.BytesIO(body)).load()
+    loaded = Walker(io.BytesIO(body)).load()
+    for expert in getattr(loaded, "experts", ()):
+        found |= names_in(expert)
     return found
 
 
@@ -333,7 +336,7 @@ def test_a_model_with_foreign_classes_is_refused() -> None:
 def test_an_incomplete_model_is_refused() -> None:
     churn_model = copy.deepcopy(trained_model())
     del churn_model._mixture
-    body = pickle_body(churn_model)
+    body = body_of(churn_model)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 
@@ -373,7 +376,8 @@ def test_a_model_of_0_2_0_that_plans_calls_starts_to_learn_the_typical_order() -
     stored = copy.deepcopy(planning_model())
     stored.typical_order = None
     named = fingerprint(stored)
-    del stored.typical_order
+    del stored.typical_order, stored.specs, stored.span
+    vars(stored).update(_mixed=[0, 1, 2, 3], _cheap=[0, 1, 2], _prior=2)
     body = pickle_body(stored)
     found = restore(pack(header(body, format=3, fingerprint=named), body))
     assert found.lost is not None

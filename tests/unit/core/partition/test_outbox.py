@@ -242,34 +242,34 @@ def placed_lane(limits: Limits) -> PartitionTask:
     return task
 
 
-OURS, THEIRS = ([f"c{n}" for n in range(20) if partition_of(f"c{n}", 2) == number] for number in (0, 1))
+BUILT_IN, THEIRS = ([f"c{n}" for n in range(20) if partition_of(f"c{n}", 2) == number] for number in (0, 1))
 
 
 def test_misplaced_records_are_counted_and_applied() -> None:
     task = placed_lane(Limits())
-    fetch(task, orders=[encode(order(name, T0)) for name in (OURS[0], THEIRS[0], THEIRS[0], OURS[0])])
+    fetch(task, orders=[encode(order(name, T0)) for name in (BUILT_IN[0], THEIRS[0], THEIRS[0], BUILT_IN[0])])
     (step,) = steps_of(task)
     assert (step.misplaced, step.events["orders"]) == ({"orders": 2}, 4)
-    assert set(step.commit.states) == {OURS[0], THEIRS[0]}
+    assert set(step.commit.states) == {BUILT_IN[0], THEIRS[0]}
     # After a start the customers are in the states: they are looked at all the same.
     again = PartitionTask(0, TOPICS, SHOP, Limits(), partition_of=lambda name: partition_of(name, 2))
     again.restore(list(step.commit.states.items()))
     again.begin(task.base, step.commit.summary)
-    fetch(again, orders=[encode(order(name, T0 + 1)) for name in (OURS[0], THEIRS[0], THEIRS[0])])
+    fetch(again, orders=[encode(order(name, T0 + 1)) for name in (BUILT_IN[0], THEIRS[0], THEIRS[0])])
     (step,) = steps_of(again)
     assert step.misplaced == {"orders": 2}
 
 
 def test_misplaced_records_may_become_dead_messages_as_they_came() -> None:
     task = placed_lane(Limits(dead_letter_misplaced=True))
-    values = [encode(order(name, T0)) for name in (OURS[0], THEIRS[0], OURS[1])]
+    values = [encode(order(name, T0)) for name in (BUILT_IN[0], THEIRS[0], BUILT_IN[1])]
     fetch(task, orders=values)
     steps = steps_of(task)
     (message,) = sent(steps, "dead_letters")
     assert (message.key, message.value, dict(message.headers)["trace"]) == (b"key", values[1], b"1")
     assert dict(message.headers)["kafka_dlt-exception-field"] == b"customer_id"
     assert b"murmur2" in (dict(message.headers)["kafka_dlt-exception-message"] or b"")
-    assert set(task.processor.customers) == {OURS[0], OURS[1]}
+    assert set(task.processor.customers) == {BUILT_IN[0], BUILT_IN[1]}
     assert steps[0].rejected == {"customer_id": 1}
 
 
@@ -281,7 +281,7 @@ def contact(customer: str) -> bytes:
 @pytest.mark.parametrize("bury", [False, True])
 def test_misplaced_contacts_count_too_and_ticks_and_the_allocator_never(bury: bool) -> None:
     task = placed_lane(Limits(dead_letter_misplaced=bury))
-    contacts = [contact(OURS[0]), contact(THEIRS[0])]
+    contacts = [contact(BUILT_IN[0]), contact(THEIRS[0])]
     fetch(task, contacts=contacts, control=[opening_of(THEIRS[1], T0, 1)], ticks=[tick(T0 + 1)])
     steps = steps_of(task)
     assert sum(step.misplaced.total() for step in steps) == 1
@@ -290,7 +290,7 @@ def test_misplaced_contacts_count_too_and_ticks_and_the_allocator_never(bury: bo
 
 
 def test_the_result_is_the_same_wherever_a_chunk_ends() -> None:
-    names = [*OURS[:3], *THEIRS[:3]] * 4
+    names = [*BUILT_IN[:3], *THEIRS[:3]] * 4
     values = [encode(order(name, T0 + place, event_id=f"e{place}")) for place, name in enumerate(names)]
     found = []
     for events in (1, 5, 1_000):
@@ -298,7 +298,7 @@ def test_the_result_is_the_same_wherever_a_chunk_ends() -> None:
         fetch(task, orders=values)
         steps = steps_of(task)
         found.append((sum(s.misplaced["orders"] for s in steps), len(sent(steps, "dead_letters")), task.base[:60]))
-        assert set(task.processor.customers) == set(OURS[:3])
+        assert set(task.processor.customers) == set(BUILT_IN[:3])
     assert {one[:2] for one in found} == {(12, 12)}
 
 
