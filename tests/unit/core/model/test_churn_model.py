@@ -83,6 +83,35 @@ def test_shares_of_the_cheap_experts_are_rescaled() -> None:
     assert ensemble.log_odds(np.full((3, 4), 1.7)).tolist() == pytest.approx([1.7] * 3)
 
 
+def test_an_expert_that_made_no_prediction_counts_as_the_ensemble() -> None:
+    rng = np.random.default_rng(1)
+    absent, present = Ensemble(START, SPAN), Ensemble(START, SPAN)
+    for _ in range(5):
+        labels = rng.integers(0, 2, 100)
+        table, ensemble = said(rng, labels, "none"), np.full(100, 0.1)
+        missing = np.arange(100) % 2 == 0
+        filled, gaps = table.copy(), table.copy()
+        filled[missing, 3], gaps[missing, 3] = 0.1, np.nan
+        absent.learn_day(gaps, labels.astype(np.int8), ensemble)
+        present.learn_day(filled, labels.astype(np.int8), NOTHING)
+    assert absent.shares() == present.shares()
+
+
+@pytest.mark.parametrize("kept", [{"linear", "cells"}, {"cells"}, set()])
+def test_one_that_joins_has_its_first_share_whatever_the_others_have_lost(kept: set[str]) -> None:
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
+    for _ in range(30):
+        labels = rng.integers(0, 2, 100)
+        ensemble.learn_day(said(rng, labels, "linear"), labels.astype(np.int8), NOTHING)
+    before = ensemble.shares()
+    ensemble.relist({"forest": 0.1, **{name: START[name] for name in sorted(kept)}}, kept)
+    after, scale = ensemble.shares(), 0.1 + sum(START[name] for name in kept)
+    assert after["forest"] == pytest.approx(0.1 / scale)
+    assert sum(after.values()) == pytest.approx(1.0)
+    if len(kept) > 1:
+        assert after["linear"] / after["cells"] == pytest.approx(before["linear"] / before["cells"])
+
+
 # --- the nowcast -----------------------------------------------------------------------------------------------------
 
 HORIZON: Final = 20  # days
