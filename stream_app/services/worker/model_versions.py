@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from stream_app.core.expert_spec import SETTING, is_same_list
@@ -20,7 +21,7 @@ _POLL_SECONDS: Final = 0.5
 _POLLS: Final = 60  # how long to wait for a version that does not exist yet
 _AHEAD: Final = 1_000  # number of versions after the newest one; a tick that names a later version is invalid
 _OTHER_LIST: Final = (
-    f"Use the same {SETTING} for the trainer and all workers. After a change, start the trainer first: it stores a"
+    f"Use the same {SETTING} for the trainer and all workers. After a change, start the trainer too: it stores a"
     " version with the new list as soon as it starts."
 )
 _log = logging.getLogger(__name__)
@@ -48,7 +49,17 @@ class ModelVersions:
         self._prior = ChurnModel.of(settings)
 
     async def check(self) -> None:
-        """Raise UnusableSnapshot if the newest version was trained with other experts than the settings list."""
+        """Wait until the newest version has the experts of the settings, as after a restart with another list.
+
+        Raises UnusableSnapshot if the trainer does not store one.
+        """
+        for _ in range(_POLLS):
+            with suppress(UnusableSnapshot):
+                return await self._check()
+            await self._sleep(_POLL_SECONDS)
+        await self._check()
+
+    async def _check(self) -> None:
         versions = await self._store.versions()
         stored = await self._store.snapshot(versions[-1].number) if versions else None
         if stored is not None:

@@ -604,16 +604,22 @@ def test_a_worker_with_another_list_of_experts_than_the_trainer_does_not_score()
                 base=number - 1, number=number, checkpoint=b"c", through=0, version=version, snapshot=stored
             )
         # 1. One that still has the old list is refused when it starts, and when it meets the new version.
-        old = ModelVersions(store, SHOP)
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+
+        old = ModelVersions(store, SHOP, sleep)
         for asked in (old.check(), old.get(3)):
             with pytest.raises(UnusableSnapshot, match="of version 3") as refused:
                 await asked
             assert "linear, cells, prior, tree, recency, plain, own" in str(refused.value)
             assert "model.experts" in str(refused.value)
+        assert len(waits) == 60  # the trainer may be about to start with it
         # 2. So is one that gives the model other arguments.
         other = msgspec.structs.replace(OWN, arguments={"learning_rate": 0.5})
         with pytest.raises(UnusableSnapshot, match="gives its experts other settings"):
-            await ModelVersions(store, SHOP.with_experts((*DEFAULT, other))).check()
+            await ModelVersions(store, SHOP.with_experts((*DEFAULT, other)), sleep).check()
         # 3. One with the new list scores with earlier versions too: the new expert is untrained there.
         new = ModelVersions(store, SHOP.with_experts((*DEFAULT, OWN)))
         await new.check()
