@@ -55,7 +55,8 @@ class ModelVersions:
         """
         for _ in range(_POLLS):
             with suppress(UnusableSnapshot):
-                return await self._check()
+                await self._check()
+                return
             await self._sleep(_POLL_SECONDS)
         await self._check()
 
