@@ -90,7 +90,7 @@ ALLOWED: Final = frozenset(
         ("river.tree.splitter.gaussian_splitter", "GaussianSplitter"),
     }
 )
-# Types and functions without side effects that a pickle of an imported model may reference if its model needs them.
+# Types and functions without side effects that a pickle of an imported model may reference.
 _STANDARD: Final = frozenset(
     {
         *(("builtins", name) for name in ("bool", "dict", "float", "frozenset", "int", "list", "set", "tuple")),
@@ -329,14 +329,14 @@ class _Recorder(pickle.Unpickler):
 def _is_implied(spec: ExpertSpec, module: str, name: str) -> bool:
     """Return whether a pickle of an expert may reference a name: everything follows from the reader's own settings.
 
-    Those are the classes that the packages of its model define, and what else a model made from the same settings
-    references after some training: functions of these packages, and names in _STANDARD.
+    Those are the classes that the packages of its model define, the functions of these packages that a model made from
+    the same settings references after some training, and names in _STANDARD.
     """
     if not spec.model:
         return False
     packages = packages_of(spec)
     if not _is_within(module, packages):
-        return (module, name) == _RIVER_EXPERT or (module, name) in _STANDARD & _needed(spec)
+        return (module, name) == _RIVER_EXPERT or (module, name) in _STANDARD
     if (module, name) in _needed(spec):
         return True
     found = None if "." in name else getattr(pkgutil.resolve_name(module), name, None)
