@@ -25,10 +25,11 @@ from stream_app.core.causes.explanation import Explanation
 from stream_app.core.causes.inference import read_evidence
 from stream_app.core.causes.rule import Reading
 from stream_app.core.customers.customer import Customer
+from stream_app.core.expert_spec import DEFAULT
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.features import NAMES
-from stream_app.core.model.scores import EXPERTS, PRIOR_SOURCE, Scores
+from stream_app.core.model.scores import EXPERTS, PRIOR_SOURCE, LogOddsColumns, Scores
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
@@ -48,7 +49,9 @@ class BaselineModel:
         """Return scores without features and log-odds of experts, since nothing learns from them."""
         n = len(view.now)
         nothing = np.zeros((n, len(NAMES)), dtype=np.float16)
-        return Scores(nothing, np.zeros((n, len(EXPERTS)), dtype=np.float32), self.score(view), PRIOR_SOURCE, 0)
+        log_odds = np.zeros((n, len(EXPERTS)), dtype=np.float32)
+        stored = LogOddsColumns(DEFAULT).pack(log_odds, log_odds[:, 0])
+        return Scores(nothing, log_odds, self.score(view), PRIOR_SOURCE, 0, stored)
 
     def lost_probability(self, silent_days: Floats, churn_probability: Floats) -> Floats:
         """Raise NotImplementedError, since no calls are planned."""

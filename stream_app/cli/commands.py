@@ -41,7 +41,7 @@ COMMANDS: Final = {
     "topics": Entry("topics", _OPERATIONS, "Create and check the Kafka topics."),
     "acls": Entry("acls", _OPERATIONS, "Print the permissions that the services need in Kafka and Redis."),
     "state": Entry("state", _OPERATIONS, "Show the stored state of a customer."),
-    "model": Entry("model", _OPERATIONS, "List, show and roll back model versions."),
+    "model": Entry("model", _OPERATIONS, "List, show and roll back model versions; check experts."),
     "health": Entry("health", _OPERATIONS, "Check whether a service on this machine is ready."),
     "secret": Entry("secret", _OPERATIONS, "Write a new random secret to a file."),
     "shop": Entry("shop", _OPERATIONS, "Run a simulated shop on Kafka in real time."),

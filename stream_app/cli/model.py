@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -13,16 +14,20 @@ from stream_app.cli.output import iso_time, results, write_document, write_json
 from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.causes.catalogue import CAUSES
+from stream_app.core.expert_spec import ExpertSpec
 from stream_app.core.model.evaluation_metrics import wilson
 from stream_app.core.partition.progress import decode_summary
 from stream_app.errors import UnknownVersion
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.stores import Stores, with_stores
 
-if TYPE_CHECKING:  # its import takes seconds
+if TYPE_CHECKING:  # their import takes seconds
     from stream_app.core.model.churn_model import ChurnModel
+    from stream_app.core.model.expert_checks import Cost
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show and roll back model versions.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="List, show and roll back model versions; check experts."
+)
 _NO_VERSION: Final = (
     "There is no model version yet. The first one follows the first labels, one horizon after the first decisions."
 )
@@ -74,7 +79,7 @@ def show(
     about, model = with_stores(settings, lambda stores: _model(stores, number))
     importances = dict(sorted(model.importances.items(), key=lambda one: -one[1])[:_SHOWN_FEATURES])
     if as_json:
-        more = {"churned": model.churned, "weights": model.shares(), "drifts": len(model.drift)}
+        more = {"churned": model.churned, "weights": about.shares, "drifts": len(model.drift)}
         more |= {"causes": _learned(model, settings)}
         write_document(_content(about, kept) | more | {"importances": importances})
         return
@@ -83,7 +88,7 @@ def show(
         "trained on": f"{model.examples:,} examples, {model.churned:,} of them churned",
         "fingerprint": about.fingerprint,
         "size": f"{about.stored_bytes:,} bytes",
-        "weights": ", ".join(f"{name} {share:.2f}" for name, share in model.shares().items()),
+        "weights": ", ".join(f"{name} {share:.2f}" for name, share in about.shares.items()),
         "drift": f"{len(model.drift)} changes of the loss detected",
     }
     use = _use(number, None, kept.in_use)
@@ -100,6 +105,22 @@ def show(
             (name, *(f"{was:.3f} → {now:.3f}" for was, now in pairs)) for name, pairs in learned["priors"].items()
         ]
         show_table(console, "Priors of the causes, configured and learned", columns, priors)
+
+
+@app.command()
+def check(as_json: JsonOption = False, config: ConfigOption = None, given: SetOption = None) -> None:
+    """Check the models of `model.experts` on made-up decisions, and show what they cost. Needs no Redis."""
+    from stream_app.core.model.expert_checks import check_experts
+
+    experts = load_settings(config, given=given).settings().experts
+    costs = check_experts(experts, time.perf_counter)
+    rows = [_checked(one, costs.get(one.name)) for one in experts]
+    if as_json:
+        write_json(rows)
+        return
+    columns = dict.fromkeys(("expert", "model", "scores", "first share", "µs/decision", "µs/label", "bytes"), 0)
+    shown = [tuple("" if value is None else _number(value) for value in row.values()) for row in rows]
+    show_table(results(), "Experts", columns, shown)
 
 
 @app.command()
@@ -158,6 +179,22 @@ def _judged(learned: Mapping[str, Any]) -> str:
         for share, low, high in (learned["first"], learned["among_three"])
     )
     return f"{said}. Of {learned['blind']:,} blind ones, {first} named first, {three} in three."
+
+
+def _checked(expert: ExpertSpec, cost: Cost | None) -> dict[str, Any]:
+    return {
+        "expert": expert.name,
+        "model": expert.model or "built-in",
+        "scores": expert.scored,
+        "first_share": None if expert.compared else expert.share,
+        "decision_us": None if cost is None else round(cost.decision, 1),
+        "label_us": None if cost is None else round(cost.label, 1),
+        "bytes": None if cost is None else cost.stored_bytes,
+    }
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 class KeptVersions(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -28,6 +28,7 @@ from stream_app.cli.output import messages
 from stream_app.cli.progress import ProgressBars
 from stream_app.config.policy_file import load_policy
 from stream_app.core.durations import duration
+from stream_app.core.expert_spec import ExpertSpec, experts_of
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
@@ -35,6 +36,9 @@ from stream_app.i18n import Translator
 from stream_app.ingest import LogFormat, Progress
 from stream_app.replay.request import Request, Watcher
 from stream_app.report.terminal import summary
+
+if TYPE_CHECKING:  # its import takes seconds
+    from stream_app.core.model.expert_checks import Cost
 
 _DURATIONS: Final = (
     "horizon",
@@ -192,20 +196,14 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
 
     Durations are written as on the command line; a number in the file means days. `policy` is the path of a file.
     """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            remedy = f"It cannot be opened: {error.strerror}. Check the path."
-            raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
+    values = {} if path is None else _read_toml(path)
     for name, value in given.items():
         section, _, rest = name.rpartition(".")
         if value is not None:
             (values.setdefault(section, {}) if section else values)[rest] = value
-    policy = values.pop("policy", None)
+    policy, model = values.pop("policy", None), values.pop("model", None)
+    if model is not None:
+        values["experts"] = _experts(path, model)
     _read_durations(values, _DURATIONS)
     if isinstance(values.get("holdout"), dict):
         _read_durations(values["holdout"], ("window",))
@@ -214,6 +212,25 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     except msgspec.ValidationError as error:
         raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error
     return found if policy is None else found.with_policy(load_policy(Path(policy)))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        remedy = f"It cannot be opened: {error.strerror}. Check the path."
+        raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
+
+
+def _experts(path: Path | None, model: object) -> tuple[ExpertSpec, ...]:
+    """Return the experts that a settings file names in its section `model`, as the services' settings do."""
+    entries = model.get("experts") if isinstance(model, dict) and model.keys() <= {"experts", "key_file"} else None
+    if not isinstance(entries, list):
+        remedy = "Its section model may hold `experts`, a list (docs/how-to/bring-your-own-model.md)."
+        raise BadOption(option="--settings", value=str(path), remedy=remedy)
+    return experts_of(entries)
 
 
 def _read_durations(values: dict[str, Any], names: Sequence[str]) -> None:
@@ -227,6 +244,11 @@ def _read_durations(values: dict[str, Any], names: Sequence[str]) -> None:
 class _Bars(Watcher):
     def __init__(self, bars: ProgressBars, lang: str) -> None:
         self._bars, self._words = bars, Translator(lang, "cli")
+
+    def checked(self, costs: Mapping[str, Cost]) -> None:
+        for name, cost in costs.items():
+            said = {"expert": name, "decision": f"{cost.decision:,.0f}", "label": f"{cost.label:,.0f}"}
+            messages().print(self._words.text("replay.expert", **said), soft_wrap=True)
 
     def reading(self, progress: Progress) -> None:
         self._bars.show(self._words.text("replay.read"), completed=progress.share)

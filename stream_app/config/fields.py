@@ -73,11 +73,16 @@ def _tables(value: object) -> object:
         raise ContradictionError((), "is not JSON", 'Use [{"name": "…", …}], or the settings file.') from error
 
 
+def _listed_or_tables(value: object) -> object:
+    return _tables(value) if isinstance(value, str) and value.lstrip().startswith("[") else _listed(value)
+
+
 ShopSpan = Annotated[int, BeforeValidator(_shop_span)]  # microseconds; 60d, 36h, 2w
 Span = Annotated[int, BeforeValidator(_machine_span)]  # microseconds; 250ms, 10s, 5m, 7d
 Retention = Annotated[int, BeforeValidator(_retention)]  # microseconds, or FOREVER
 Listed = BeforeValidator(_listed)
 Tables = BeforeValidator(_tables)
+ListedOrTables = BeforeValidator(_listed_or_tables)
 Positive = Annotated[int, Field(gt=0)]
 Bytes = Annotated[int, Field(ge=1)]
 

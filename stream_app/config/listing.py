@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 
-from stream_app.config.fields import FOREVER, Place, Retention, ShopSpan, Span, Tables, is_section
+from stream_app.config.fields import FOREVER, ListedOrTables, Place, Retention, ShopSpan, Span, Tables, is_section
 from stream_app.config.live import LiveConfig
 from stream_app.config.sources import variable
 from stream_app.core.durations import format_duration
@@ -61,6 +61,8 @@ def _kind(info: FieldInfo) -> str:
             return kind
     if Tables in validators:
         return "tables (JSON)"
+    if ListedOrTables in validators:
+        return "list, or tables (JSON)"
     return _plain_kind(info.annotation)
 
 

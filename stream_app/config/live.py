@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Self
 
 from pydantic import model_validator
@@ -11,6 +12,7 @@ from stream_app.config.kafka import Kafka
 from stream_app.config.processes import Delivery, Health, Log, Model, Ticks, Trainer, Worker
 from stream_app.config.redis import Redis
 from stream_app.config.shop import Shop
+from stream_app.core.settings import Settings
 
 
 class LiveConfig(Section):
@@ -27,10 +29,18 @@ class LiveConfig(Section):
     worker: Worker = setting(Worker(), "Scoring processes.", "工作进程")
     ticks: Ticks = setting(Ticks(), "Progress of event time.", "时间刻度")
     trainer: Trainer = setting(Trainer(), "Training process.", "训练进程")
-    model: Model = setting(Model(), "Signature of the model.", "模型签名")
+    model: Model = setting(Model(), "Experts and signature of the model.", "模型的专家与签名")
     delivery: Delivery = setting(Delivery(), "Delivery of alerts to the staff.", "通知")
     health: Health = setting(Health(), "Health and metrics over HTTP.", "健康检查")
     log: Log = setting(Log(), "Logging to standard error.", "日志")
+
+    def settings(self) -> Settings:
+        """Return the settings of the shop and its model as `core.settings.Settings`."""
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return self.shop.settings().with_experts(self.model.expert_specs())
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,18 +1,19 @@
-"""Process settings: workers, event time, trainer, model signature, delivery, health and logs."""
+"""Process settings: workers, event time, trainer, model, delivery, health and logs."""
 
 from __future__ import annotations
 
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Final, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from stream_app.config.fields import Bytes, ContradictionError, Positive, Section, Span, setting
+from stream_app.config.fields import Bytes, ContradictionError, ListedOrTables, Positive, Section, Span, setting
+from stream_app.core.expert_spec import BUILT_IN, ExpertSpec, experts_of
 from stream_app.core.model.signature import Keys
 from stream_app.core.units import MINUTE_US, SECOND_US
-from stream_app.errors import BadConfig
+from stream_app.errors import BadConfig, ContradictorySettings
 
 # Added to health.port, which allows all services to run on one machine. `shop` is the simulated shop.
 PORT_OFFSETS: Final = {"worker": 0, "trainer": 1, "allocator": 2, "notifier": 3, "shop": 4}
@@ -86,13 +87,36 @@ class Trainer(Section):
 
 
 class Model(Section):
-    """Signature of the model."""
+    """Experts and signature of the model."""
 
+    experts: Annotated[tuple[str | dict[str, Any], ...], ListedOrTables] = setting(
+        tuple(BUILT_IN),
+        "Experts of the model: names of built-in experts, or tables for River models"
+        " (docs/how-to/bring-your-own-model.md). The same for the trainer and all workers.",
+        "模型所含的专家：内置专家的名称，或以表格指定任意 River 模型（docs/how-to/bring-your-own-model.md）；"
+        "训练进程与所有工作进程须一致",
+    )
     key_file: Path | None = setting(
         None,
         "File with the key that signs the model, shared by the trainer and all workers. Line 2 may hold an old key.",
         "模型签名密钥文件，训练进程与所有工作进程共用；更换密钥时第二行可写旧密钥",
     )
+
+    def expert_specs(self) -> tuple[ExpertSpec, ...]:
+        """Return the experts.
+
+        >>> [one.name for one in Model(experts=["linear", "prior"]).expert_specs()]
+        ['linear', 'prior']
+        """
+        return experts_of(self.experts)
+
+    @model_validator(mode="after")
+    def _valid_in_the_core(self) -> Self:
+        try:
+            self.expert_specs()
+        except ContradictorySettings as error:
+            raise ContradictionError(("experts",), str(error.facts["problem"]), str(error.facts["remedy"])) from error
+        return self
 
     def keys(self) -> Keys:
         """Return the keys in the key file. The first one signs, all of them verify. Raises BadConfig if invalid."""

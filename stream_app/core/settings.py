@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT, problem_of
+from stream_app.core.expert_spec import DEFAULT, ExpertSpec, check_experts
 from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.policy.contact_hours import contact_hours
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     blind_share: float = 0.1  # share of alerts that do not show their causes
     holdout: Holdout = Holdout()
     seed: int = 1
+    experts: tuple[ExpertSpec, ...] = DEFAULT  # of the churn model; `model.experts` in the settings
     policy: Policy = Policy()  # who may be contacted, when and how often; see `with_policy`
 
     def __post_init__(self) -> None:
@@ -77,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         self._check_times()
         self._check_choices()
         self._check_calendar()
+        check_experts(self.experts)
 
     def _check_times(self) -> None:
         if self.decide_every > self.horizon:
@@ -200,6 +203,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         found = msgspec.structs.replace(base, policy=policy, campaigns=campaigns, **fields)
         vars(found)["without_policy"] = base
         return found
+
+    def with_experts(self, experts: tuple[ExpertSpec, ...]) -> Settings:
+        """Return the settings with other experts and the same policy."""
+        base = msgspec.structs.replace(self.without_policy, experts=experts)
+        return base if self is self.without_policy else base.with_policy(self.policy)
 
     @cached_property
     def without_policy(self) -> Settings:

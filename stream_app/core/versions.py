@@ -58,9 +58,12 @@ SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 def _use_pipelines(model: Any) -> None:
     """Replace the regressions of format 4 by River pipelines in the same state: new experts that continue from it.
 
-    Format 4 has learned nothing from the staff either.
+    Format 4 has learned nothing from the staff. Its experts were always the same, and it held which of them are mixed.
     """
     model.feedback = None
+    model.span = model._mixture._span
+    for name in ("_mixed", "_cheap", "_prior"):
+        vars(model).pop(name)
     for place, old in enumerate(model.experts):
         if old.name in ("linear", "cells"):
             stored = old._model

@@ -37,7 +37,8 @@ FIELDS: Final = frozenset(
 # fifty shops could have 7,752, and each one adds microseconds to every scrape.
 MAX_ALERT_SERIES: Final = 1_000
 # The values of all labels with a fixed vocabulary. `shop` has at most MAX_SHOPS values and `other`, `partition` is a
-# number, the channel file holds at most 20 names for `channel`, and a worker knows one `experiment`, from its settings.
+# number, the channel file holds at most 20 names for `channel`, a worker knows one `experiment`, from its settings, and
+# `scorer` also has the names of imported models, of which the settings list at most MAX_EXPERTS.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
     "action": tuple(ContactAction),
     "arm": ARMS,

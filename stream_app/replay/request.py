@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stream_app.core.settings import Settings
 from stream_app.ingest import LogFormat, Progress
+
+if TYPE_CHECKING:  # its import takes seconds
+    from stream_app.core.model.expert_checks import Cost
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,9 @@ class Request:
 
 class Watcher:
     """Observer of a replay's progress. All methods do nothing by default."""
+
+    def checked(self, costs: Mapping[str, Cost]) -> None:
+        """Called at the start with the cost of each imported model."""
 
     def reading(self, progress: Progress) -> None:
         """Called while the log is scanned."""

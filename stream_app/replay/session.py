@@ -20,6 +20,8 @@ import numpy as np
 
 from stream_app.core.alerts.call_quotas import DayLimits
 from stream_app.core.alerts.contact_history import OPT_OUT
+from stream_app.core.expert_spec import DEFAULT
+from stream_app.core.model.expert_checks import check_experts
 from stream_app.core.model.features import FEATURES
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
@@ -37,9 +39,10 @@ from stream_app.report.html import write_report
 from stream_app.report.summary import CALL_LIST
 
 REJECTED: Final = "rejected.jsonl"
-_DURATIONS: Final = (
+_SHOWN_OTHERWISE: Final = (
     *("horizon", "active_window", "decide_every", "lateness", "lost_after", "act_before"),
     *("alert_lifetime", "agreement", "answer_within", "solve_within"),
+    "experts",
 )
 _PACKAGES: Final = ("stream-app", "river", "numpy", "msgspec", "duckdb")
 
@@ -50,7 +53,9 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
     Raises:
         UnusableLog: the log cannot be replayed.
         BadMapping: the mapping is invalid.
+        ContradictorySettings: an imported model cannot be used.
     """
+    watcher.checked(check_experts(request.settings.experts, time.perf_counter))
     _make_folder(request.out)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=".replay-", dir=request.out) as workdir:
@@ -229,7 +234,8 @@ def shown_settings(request: Request) -> dict[str, object]:
         "solve_within_days": settings.solve_within,
     }
     return {
-        **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
+        **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _SHOWN_OTHERWISE},
+        **({} if settings.experts == DEFAULT else {"experts": msgspec.to_builtins(settings.experts)}),
         "policy": settings.policy.version,
         **({"stopped_measures": stopped} if (stopped := list(settings.policy.benefit.stopped)) else {}),
         **(_planning(settings) if settings.plans_calls else {}),

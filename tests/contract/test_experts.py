@@ -169,7 +169,9 @@ def test_the_depth_of_a_tree_is_bounded() -> None:
     model = TreeExpert()
     for day in range(60):
         model.learn(*separable(np.random.default_rng(day), 300))
-    assert 1 <= model._model.height <= model._model.max_depth
+    grown = model.model
+    assert isinstance(grown, tree.HoeffdingTreeClassifier)
+    assert 1 <= grown.height <= grown.max_depth
 
 
 def test_the_tree_is_the_prior_until_it_has_seen_enough() -> None:

@@ -251,7 +251,7 @@ class MemorySystem:
 
     def _train(self) -> bool:
         if self.rng.random() < self.crashes:
-            self.training = Trainer.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
+            self.training = self._restored()
         for number, log in self._labelled.items():
             for offset in range(self.training.fetched(number), len(log)):
                 sequence, value = log[offset]
@@ -265,6 +265,12 @@ class MemorySystem:
             self.versions[self.training.churn_model.version] = snapshot(self.training.churn_model)
             self.effective.append((moment, self.training.churn_model.version))
         return True
+
+    def _restored(self) -> Trainer:
+        settings = self.settings
+        return Trainer.restored(
+            self.checkpoint, self.topics.partitions, settings.horizon, settings.capacity, settings.experts
+        )
 
     def _decide(self) -> bool:
         if self.rng.random() < self.crashes:
@@ -287,7 +293,7 @@ class MemorySystem:
 
     def _model(self, version: int) -> ChurnModel:
         if version not in self._models:
-            self._models[version] = restore(self.versions[version])
+            self._models[version] = restore(self.versions[version], f"of version {version}", self.settings.experts)
         return self._models[version]
 
     def save(self) -> tuple[Any, ...]:
@@ -307,7 +313,7 @@ class MemorySystem:
                     stored.sequence += 1
                     self._relay(stored.sequence, record)
             self.tasks[number] = self._new_task(number)
-        self.training = Trainer.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
+        self.training = self._restored()
         self._models = {0: self._models[0]}
         self.allocator = self._new_allocator()
         self.allocator.begin(self.allocator_stored)

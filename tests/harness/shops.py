@@ -24,6 +24,7 @@ from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.experts.expert import Labels, Rows
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import CHURNED, Matured, Pending, Returned
+from stream_app.core.model.scores import LogOddsColumns
 from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
@@ -128,11 +129,12 @@ def separable(rng: np.random.Generator, size: int) -> tuple[Rows, Labels]:
 def matured_rows(churn_model: ChurnModel, rows: Rows, labels: Labels, decided_at: int, horizon: int) -> list[Matured]:
     """Return decisions of a model on rows, with their labels."""
     log_odds, probability = churn_model.predict(rows)
+    stored = LogOddsColumns(churn_model.specs).pack(log_odds, rows.prior)
     found = []
     for row, label in enumerate(labels.tolist()):
         pending = Pending(f"c{row:05d}", decided_at)
         pending.features = rows.features[row].astype(np.float16).tobytes()
-        pending.log_odds = log_odds[row].astype(np.float16).tobytes()
+        pending.log_odds = stored[row].tobytes()
         pending.probability = float(probability[row])
         found.append(Matured(pending, label, decided_at + horizon))
     return found

@@ -8,13 +8,14 @@ its next version.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import numpy as np
 
 from stream_app.core.arrays import Floats
 from stream_app.core.causes.feedback import Feedback
+from stream_app.core.expert_spec import DEFAULT, EVENTS, ExpertSpec
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import Drift, DriftWatch
@@ -25,13 +26,14 @@ from stream_app.core.model.experts.binned import BinnedExpert
 from stream_app.core.model.experts.expert import Expert, Rows, probability_of
 from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import Span
+from stream_app.core.model.experts.river_expert import river_expert
 from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import CHURNED, Matured, repeated
 from stream_app.core.model.lost_probability import LostModel, StepCounts, StepGrid
 from stream_app.core.model.next_order import next_order_days
 from stream_app.core.model.nowcast import Nowcast
-from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Scores
+from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, LogOddsColumns, Scores
 from stream_app.core.model.staff_feedback import StaffFeedback
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
@@ -47,24 +49,20 @@ class ChurnModel:
     Args:
         horizon: churn horizon, microseconds.
         decide_every: time between decisions on a customer, microseconds.
-        seed: seed for experts that use randomness; currently none do.
+        seed: stored with the model; experts that use randomness have seeds of their own.
+        specs: its experts.
+
+    Raises:
+        ContradictorySettings: an expert cannot be made.
     """
 
-    def __init__(self, horizon: int, decide_every: int, seed: int) -> None:
+    def __init__(self, horizon: int, decide_every: int, seed: int, specs: Sequence[ExpertSpec] = DEFAULT) -> None:
         span = Span(horizon / DAY_US, decide_every / DAY_US)
         self.seed = seed
-        self.experts: list[Expert] = [
-            LinearExpert(span),
-            BinnedExpert(span),
-            BgNbdExpert(),
-            TreeExpert(),
-            RecencyExpert(),
-            RiverBaselineExpert(),
-        ]
-        self._mixed = [place for place, expert in enumerate(self.experts) if expert.mixed]
-        self._cheap = [place for place in self._mixed if self.experts[place].cheap]
-        self._prior = self.names.index(BgNbdExpert.name)  # column of the prior
-        self._mixture = Ensemble(tuple(self.experts[place].name for place in self._mixed), span)
+        self.span = span
+        self.specs = tuple(specs)
+        self.experts = [made(spec, span) for spec in self.specs]
+        self._mixture = Ensemble(self._start, span)
         self._nowcast = Nowcast(span)
         self._drift = DriftWatch()
         self.lost: LostModel | None = None  # only if calls are planned
@@ -77,14 +75,14 @@ class ChurnModel:
     @classmethod
     def of(cls, settings: Settings) -> ChurnModel:
         """Return the untrained model of a shop."""
-        churn_model = cls(settings.horizon, settings.decide_every, settings.seed)
+        churn_model = cls(settings.horizon, settings.decide_every, settings.seed, settings.experts)
         churn_model.track_lost(settings)
         return churn_model
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns of `Scores.log_odds`."""
-        return (*(expert.name for expert in self.experts), MIXTURE)
+        return (*(spec.name for spec in self.specs), MIXTURE)
 
     @property
     def examples(self) -> int:
@@ -113,15 +111,39 @@ class ChurnModel:
 
     def shares(self) -> dict[str, float]:
         """Return the share of each expert in the ensemble."""
-        names = (self.experts[place].name for place in self._mixed)  # a stored ensemble may have earlier names
-        return dict(zip(names, self._mixture.shares().values(), strict=True))
+        # A stored ensemble may have earlier names.
+        return dict(zip(self._start, self._mixture.shares().values(), strict=True))
+
+    @property
+    def _start(self) -> dict[str, float]:
+        """Initial share of each expert in the ensemble."""
+        return {spec.name: spec.share for spec in self.specs if not spec.compared}
+
+    @property
+    def _mixed(self) -> list[int]:
+        """Columns of the ensemble's experts."""
+        return [at for at, spec in enumerate(self.specs) if not spec.compared]
+
+    def relist(self, specs: Sequence[ExpertSpec], experts: Sequence[Expert]) -> None:
+        """Use another list of experts. Those that stay keep what they learned.
+
+        Args:
+            specs: the new list.
+            experts: its experts; one that is new is untrained.
+        """
+        before = {spec.key for spec in self.specs if not spec.compared}
+        kept = {spec.name for spec in specs if spec.key in before and not spec.compared}
+        self.specs, self.experts = tuple(specs), list(experts)
+        self._mixture.relist(self._start, kept)
 
     def decide(self, view: StateFrame) -> Scores:
         """See Model."""
         kept = features(view)
         rows = Rows(kept.astype(np.float64), bg_nbd_log_odds(view))
         log_odds, probability = self.predict(rows)
-        return Scores(kept, log_odds.astype(np.float32), _rounded(probability), self.source, self.version)
+        shown = log_odds.astype(np.float32)
+        stored = LogOddsColumns(self.specs).pack(shown, rows.prior.astype(np.float32))
+        return Scores(kept, shown, _rounded(probability), self.source, self.version, stored)
 
     def predict(self, rows: Rows) -> tuple[Floats, Floats]:
         """Return the log-odds of n rows, shape (n, len(names)), and their churn probabilities."""
@@ -133,8 +155,9 @@ class ChurnModel:
     def score(self, view: StateFrame) -> Floats:
         """See Model."""
         rows = Rows(features(view).astype(np.float64), bg_nbd_log_odds(view))
-        table = np.stack([self.experts[place].log_odds(rows) for place in self._cheap], axis=1)
-        columns = [self._mixed.index(place) for place in self._cheap]
+        mixed = self._mixed
+        columns = [column for column, at in enumerate(mixed) if self.specs[at].scored == EVENTS]
+        table = np.stack([self.experts[mixed[column]].log_odds(rows) for column in columns], axis=1)
         return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))
 
     def lost_probability(self, silent_days: Floats, churn_probability: Floats) -> Floats:
@@ -188,9 +211,8 @@ class ChurnModel:
         labels = np.array([one.label for one in matured], dtype=np.int8)
         decisions = [one.pending for one in matured]
         kept = np.frombuffer(b"".join(p.features for p in decisions), dtype=np.float16).reshape(len(labels), -1)
-        logged = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(labels), -1)
-        table = logged.astype(np.float64)
-        rows = Rows(kept.astype(np.float64), table[:, self._prior].copy())
+        table, prior = LogOddsColumns(self.specs).unpack([p.log_odds for p in decisions])
+        rows = Rows(kept.astype(np.float64), prior)
         probability = np.array([pending.probability for pending in decisions])
         losses = -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))
         self._drift.observe(moment, float(losses.mean()))
@@ -198,7 +220,7 @@ class ChurnModel:
         days = np.array([pending.decided_at // DAY_US for pending in decisions])
         for day in np.unique(days).tolist():  # a single day if the horizon is a whole number of days
             self._nowcast.learn_day(day, expected[days == day], labels[days == day])
-        self._mixture.learn_day(table[:, self._mixed], labels)
+        self._mixture.learn_day(table[:, self._mixed], labels, table[:, -1])
         for expert in self.experts:
             expert.learn(rows, labels)
         self._weigh_features(rows)
@@ -213,12 +235,27 @@ class ChurnModel:
 
     def _weigh_features(self, rows: Rows) -> None:
         """Store each feature's mean absolute contribution to the linear expert's log-odds over the last day."""
-        linear = self.experts[0]
-        if isinstance(linear, LinearExpert):
+        linear = next((expert for expert in self.experts if isinstance(expert, LinearExpert)), None)
+        if linear is not None:
             contributions = linear.contributions(rows)
             moved = np.stack(list(contributions.values()))  # one call for all features is faster
             weights = np.abs(moved - moved.mean(axis=1, keepdims=True)).mean(axis=1)
             self.importances = dict(zip(contributions, weights.tolist(), strict=True))
+
+
+def made(spec: ExpertSpec, span: Span) -> Expert:
+    """Return an untrained expert. Raises ContradictorySettings if it cannot be made."""
+    if spec.model:
+        return river_expert(spec)
+    makers: dict[str, Callable[[], Expert]] = {
+        "linear": lambda: LinearExpert(span),
+        "cells": lambda: BinnedExpert(span),
+        "prior": BgNbdExpert,
+        "tree": TreeExpert,
+        "recency": RecencyExpert,
+        "plain": RiverBaselineExpert,
+    }
+    return makers[spec.name]()
 
 
 def _tracked(model: _ModelT | None) -> _ModelT:

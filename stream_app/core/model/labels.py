@@ -26,7 +26,7 @@ class Pending(msgspec.Struct, eq=False, gc=False):
     customer: str
     decided_at: int  # microseconds
     features: bytes = b""  # float16, one per feature
-    log_odds: bytes = b""  # float16, in the order of the columns of scores.Scores.log_odds
+    log_odds: bytes = b""  # see scores.LogOddsColumns
     probability: float = 0.5  # representable exactly as float32
     source: int = 0
     version: int = 0

@@ -5,15 +5,22 @@ Layout: MAGIC, the length of the header (4 bytes, little-endian), the header (JS
     call anything with side effects. Arrays are stored as type code, shape and bytes, because `numpy.dtype` would accept
     a forged state with wrong sizes and pointers.
 
+In the body, each expert is a pickle of its own, so that one that is no longer listed is dropped without being read. The
+pickle of an imported model may also reference what the reader's own settings imply; see `_is_implied`.
+
 The allow-list is only a second line of defence, since River's classes restore any state. Snapshots stored where others
 can write must be signed, and verified before they are read (core/model/signature.py).
 """
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
+import pkgutil
 import struct
+from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -22,18 +29,21 @@ import numpy.typing as npt
 import river
 import xxhash
 
-from stream_app.core.model.churn_model import ChurnModel
-from stream_app.core.model.experts.expert import Rows
+from stream_app.core.expert_spec import DEFAULT, ExpertSpec, is_same_list, refuse
+from stream_app.core.model.churn_model import ChurnModel, made
+from stream_app.core.model.experts.expert import Expert, Rows
+from stream_app.core.model.experts.river_expert import RiverExpert, packages_of, river_expert, sample
 from stream_app.core.model.features import NAMES
+from stream_app.core.model.scores import EXPERTS
 from stream_app.core.state.vector import SLOTS
-from stream_app.core.units import DAY_US
 from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class
 from stream_app.errors import UnusableSnapshot
 
 # Increase with every change to the layout or to the attributes of a class in this package; see docs/state-formats.md.
 FORMAT: Final = 5
 MAGIC: Final = b"churnmdl"
-CODES: Final = frozenset({"<f8"})  # allowed array types, in numpy's notation
+# Allowed array types, in numpy's notation: plain numbers.
+CODES: Final = frozenset({"<f8", "<f4", "<i8", "<i4", "<u8", "<u4", "|i1", "|u1", "|b1"})
 PROBES: Final = 64  # number of rows used for a fingerprint
 _RIVER: Final[str] = river.__version__  # type: ignore[attr-defined] # River does not export it by name
 _LENGTH: Final = struct.Struct("<I")
@@ -89,6 +99,20 @@ ALLOWED: Final = frozenset(
         ("river.tree.splitter.gaussian_splitter", "GaussianSplitter"),
     }
 )
+# Types and functions without side effects that a pickle of an imported model may reference.
+_STANDARD: Final = frozenset(
+    {
+        *(("builtins", name) for name in ("bool", "dict", "float", "frozenset", "int", "list", "set", "tuple")),
+        *(("collections", name) for name in ("Counter", "OrderedDict", "defaultdict", "deque")),
+        *(("datetime", name) for name in ("date", "datetime", "timedelta")),
+        ("copy", "deepcopy"),
+        ("functools", "partial"),
+        ("random", "Random"),
+    }
+)
+_RIVER_EXPERT: Final = (f"{_OWN}.experts.river_expert", "RiverExpert")
+_SAMPLE: Final = 200  # number of rows that show which names a pickle needs
+_TOUCHES_FILES: Final = ("river.checks", "river.datasets", "river.evaluate", "river.stream")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,9 +122,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         format: version of the layout.
         river: version of River, which must match exactly because its models are pickled.
         numpy: version of numpy, whose major version must match.
-        schema: hash of the names of features, slots and score columns.
+        schema: hash of the names of features, slots and stored score columns.
         fingerprint: fingerprint of the model.
         checksum: checksum of the body.
+        experts: the experts of the model, in the order in which the body holds them.
     """
 
     format: int
@@ -109,11 +134,12 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     schema: str
     fingerprint: str
     checksum: str
+    experts: tuple[ExpertSpec, ...] = DEFAULT
 
 
 def snapshot(churn_model: ChurnModel) -> bytes:
     """Serialize a model for `restore`. Equal models may give different bytes; compare fingerprints instead."""
-    body = pickle_body(churn_model)
+    body = body_of(churn_model)
     header = Header(
         format=FORMAT,
         river=_RIVER,
@@ -121,12 +147,20 @@ def snapshot(churn_model: ChurnModel) -> bytes:
         schema=schema(),
         fingerprint=fingerprint(churn_model),
         checksum=xxhash.xxh3_128_hexdigest(body),
+        experts=churn_model.specs,
     )
     return pack(header, body)
 
 
+def body_of(churn_model: ChurnModel) -> bytes:
+    """Return the body of a model's snapshot, in which each expert is a body of its own."""
+    stored = copy.copy(churn_model)
+    stored.specs, stored.experts = (), [pickle_body(expert) for expert in churn_model.experts]  # type: ignore[misc]
+    return pickle_body(stored)
+
+
 def pickle_body(value: object) -> bytes:
-    """Return a snapshot body: a pickle in which arrays are stored as calls to `array`."""
+    """Return a value as in a snapshot body: a pickle in which arrays are stored as calls to `array`."""
     written = io.BytesIO()
     _Pickler(written, protocol=5).dump(value)
     return written.getvalue()
@@ -138,15 +172,20 @@ def pack(header: Header, body: bytes) -> bytes:
     return MAGIC + _LENGTH.pack(len(written)) + written + body
 
 
-def restore(stored: bytes, source: str = "given") -> ChurnModel:
+def restore(stored: bytes, source: str = "given", experts: Sequence[ExpertSpec] = DEFAULT) -> ChurnModel:
     """Restore the model from a snapshot. It predicts and learns bit-for-bit like the original.
+
+    If it was stored with other experts, those that are not listed here are dropped without being read, and those that
+    are new are untrained.
 
     Args:
         stored: result of `snapshot`.
         source: origin of the bytes, for the error message.
+        experts: the experts of the reader's own settings.
 
     Raises:
         UnusableSnapshot: the snapshot is incomplete, foreign, modified, or of a version that cannot be read.
+        ContradictorySettings: an expert of the settings cannot be made.
 
     >>> churn_model = ChurnModel(60 * 86_400_000_000, 7 * 86_400_000_000, seed=1)
     >>> fingerprint(restore(snapshot(churn_model))) == fingerprint(churn_model)
@@ -157,11 +196,12 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
     """
     header, body = _open(stored, source)
     _check(header, body, source)
+    for spec in experts:
+        _needed(spec)  # a model that cannot be made is a fault of the settings, not of the snapshot
     try:
-        churn_model = _AllowListUnpickler(io.BytesIO(body)).load()
-        for older in range(header.format, FORMAT):
-            SNAPSHOT_STEPS[older](churn_model)
-        found = fingerprint(churn_model) if isinstance(churn_model, ChurnModel) else ""
+        churn_model = _loaded(header, body, experts)
+        same = is_same_list(header.experts, experts)
+        found = fingerprint(churn_model) if same and isinstance(churn_model, ChurnModel) else header.fingerprint
     except _Forbidden as error:
         _refuse(source, f"it names {error}, which is not allowed in a model", _USE_ANOTHER, error)
     except (KeyboardInterrupt, SystemExit):
@@ -173,6 +213,45 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
     if found != header.fingerprint:
         _refuse(source, "its predictions differ from those when it was stored", _TRAIN_AGAIN)
     return churn_model
+
+
+def _loaded(header: Header, body: bytes, experts: Sequence[ExpertSpec]) -> object:
+    loaded: object = _AllowListUnpickler(io.BytesIO(body)).load()
+    for older in range(header.format, FORMAT):
+        SNAPSHOT_STEPS[older](loaded)
+    if isinstance(loaded, ChurnModel):
+        _relist(loaded, header.experts, experts)
+    return loaded
+
+
+def listed_experts(stored: bytes, source: str = "given") -> tuple[ExpertSpec, ...]:
+    """Return the experts with which a snapshot was stored. Raises UnusableSnapshot."""
+    return _open(stored, source)[0].experts
+
+
+def unpickle_expert(body: bytes, spec: ExpertSpec) -> Expert:
+    """Return an expert from a result of `pickle_body`. Raises anything if it cannot be read."""
+    found: Expert = _AllowListUnpickler(io.BytesIO(body), spec).load()
+    if spec.model and not isinstance(found, RiverExpert):
+        raise TypeError(f"it contains {type(found).__name__} instead of the expert {spec.name}")
+    return found
+
+
+def _relist(churn_model: ChurnModel, stored: Sequence[ExpertSpec], wanted: Sequence[ExpertSpec]) -> None:
+    """Read the experts of a model that are wanted. The list that it was stored with is `stored`."""
+    bodies = {spec.key: body for spec, body in zip(stored, churn_model.experts, strict=True)}
+    churn_model.specs = tuple(stored)
+    experts = []
+    for spec in wanted:
+        body = bodies.get(spec.key)
+        if isinstance(body, bytes):
+            experts.append(unpickle_expert(body, spec))
+        else:  # a snapshot of an earlier format holds the experts themselves
+            experts.append(made(spec, churn_model.span) if body is None else body)
+    if is_same_list(stored, wanted):
+        churn_model.specs, churn_model.experts = tuple(wanted), experts
+    else:
+        churn_model.relist(wanted, experts)
 
 
 def fingerprint(churn_model: ChurnModel) -> str:
@@ -197,7 +276,7 @@ def fingerprint(churn_model: ChurnModel) -> str:
 
 def schema() -> str:
     """Return a hash of all names whose order matters to a stored model."""
-    names = (*NAMES, "|", *SLOTS, "|", *ChurnModel(DAY_US, DAY_US, seed=0).names)
+    names = (*NAMES, "|", *SLOTS, "|", *EXPERTS)
     return xxhash.xxh3_128_hexdigest(" ".join(names))
 
 
@@ -219,9 +298,13 @@ def _reduced(value: npt.NDArray[Any]) -> tuple[Any, ...]:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles arrays as calls to `array`."""
+    """Pickles arrays as calls to `array`, and numbers of numpy as those of Python."""
 
-    dispatch_table = {np.ndarray: _reduced}  # noqa: RUF012 - name and type are given by pickle
+    dispatch_table = {  # noqa: RUF012 - name and type are given by pickle
+        np.ndarray: _reduced,
+        np.float64: lambda value: (float, (float(value),)),
+        np.int64: lambda value: (int, (int(value),)),
+    }
 
 
 class _Forbidden(Exception):
@@ -229,11 +312,73 @@ class _Forbidden(Exception):
 
 
 class _AllowListUnpickler(pickle.Unpickler):
+    """Unpickles names in ALLOWED and, in an imported expert, names that the settings imply."""
+
+    def __init__(self, file: io.BytesIO, spec: ExpertSpec | None = None) -> None:
+        super().__init__(file)
+        self._spec = spec
+
     def find_class(self, module: str, name: str) -> Any:
         present = present_class(module, name)  # an earlier release may have used a different name
-        if present not in ALLOWED:
-            raise _Forbidden(f"{module}.{name}")
-        return super().find_class(*present)
+        if present in ALLOWED or (self._spec is not None and _is_implied(self._spec, *present)):
+            return super().find_class(*present)
+        raise _Forbidden(f"{module}.{name}")
+
+
+class _Recorder(pickle.Unpickler):
+    """Records the names that a pickle of this process references."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.names: set[tuple[str, str]] = set()
+
+    def find_class(self, module: str, name: str) -> Any:
+        self.names.add((module, name))
+        return super().find_class(module, name)
+
+
+def _is_implied(spec: ExpertSpec, module: str, name: str) -> bool:
+    """Return whether a pickle of an expert may reference a name: everything follows from the reader's own settings.
+
+    Those are the classes that the packages of its model define, the functions of these packages that a model made from
+    the same settings references after some training, and names in _STANDARD.
+    """
+    if not spec.model:
+        return False
+    packages = packages_of(spec)
+    if not _is_within(module, packages):
+        return (module, name) == _RIVER_EXPERT or (module, name) in _STANDARD
+    if (module, name) in _needed(spec):
+        return True
+    found = None if "." in name else getattr(pkgutil.resolve_name(module), name, None)
+    return isinstance(found, type) and _is_within(found.__module__, packages)
+
+
+def _is_within(module: str, packages: Collection[str]) -> bool:
+    ours = module.startswith("stream_app.") and not module.startswith(f"{_OWN}.")
+    return module.partition(".")[0] in packages and not ours and not module.startswith(_TOUCHES_FILES)
+
+
+def _needed(spec: ExpertSpec) -> frozenset[tuple[str, str]]:
+    """Return the names that a pickle of an imported expert references after some training.
+
+    Raises ContradictorySettings if it cannot be made, trained or pickled.
+    """
+    return _needed_by(msgspec.json.encode(spec)) if spec.model else frozenset()
+
+
+@cache
+def _needed_by(encoded: bytes) -> frozenset[tuple[str, str]]:
+    spec = msgspec.json.decode(encoded, type=ExpertSpec)
+    expert = river_expert(spec)
+    try:
+        expert.learn(*sample(_SAMPLE, seed=1))
+        recorder = _Recorder(io.BytesIO(pickle_body(expert)))
+        recorder.load()
+    except Exception as error:  # noqa: BLE001 - a model of the shop may raise anything
+        problem = f"has {spec.name!r}, whose model cannot learn, or cannot be pickled ({error!r})"
+        refuse(problem, "See docs/how-to/bring-your-own-model.md.")
+    return frozenset(recorder.names)
 
 
 _USE_ANOTHER: Final = "Use another snapshot, or train a new model from the log."

@@ -137,10 +137,9 @@ def _frame(vectors: Sequence[StateVector[float] | bytes], times: Sequence[int], 
 
 
 def _complete(decisions: Iterable[Pending], scores: Scores) -> None:
-    log_odds = scores.log_odds.astype(np.float16)
     for row, pending in enumerate(decisions):
         pending.features = scores.features[row].tobytes()
-        pending.log_odds = log_odds[row].tobytes()
+        pending.log_odds = scores.stored[row].tobytes()
         pending.probability = float(scores.probability[row])
         pending.source = scores.source
         pending.version = scores.version

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import xxhash
 
 from stream_app.core.arrays import Floats
+from stream_app.core.expert_spec import ExpertSpec
 from stream_app.core.model.evaluation_metrics import (
     Scored,
     bins_of,
@@ -30,6 +31,7 @@ from stream_app.core.model.evaluation_metrics import (
 )
 from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.labels import CHURNED, Matured
+from stream_app.core.model.scores import MIXTURE, LogOddsColumns
 from stream_app.core.units import DAY_US
 from stream_app.core.versions import EXPERTS
 
@@ -83,6 +85,9 @@ class Sample:
         self.rows = self.rows[self.rows["day"] >= day]
 
 
+_BY_SCORER: Final = ("log_loss", "brier", "hits", "scored", "calls")
+
+
 class Sums(msgspec.Struct):
     """Sums over the decisions of one or more days. Lists have one entry per scorer."""
 
@@ -93,6 +98,14 @@ class Sums(msgspec.Struct):
     brier: list[float]
     hits: list[float]  # churned customers among each day's highest scores, up to the number that staff can call
     called: int  # number of these highest scores
+    # Of each scorer, number of decisions that it scored, and of these highest scores; until 0.2.0, all of them.
+    scored: list[int] = []
+    calls: list[int] = []
+
+    def __post_init__(self) -> None:
+        """Complete sums that an earlier release stored."""
+        self.scored = self.scored or [self.examples] * len(self.log_loss)
+        self.calls = self.calls or [self.called] * len(self.log_loss)
 
     def add(self, other: Sums) -> None:
         """Add the sums of a later day."""
@@ -100,9 +113,15 @@ class Sums(msgspec.Struct):
         self.examples += other.examples
         self.churned += other.churned
         self.called += other.called
-        for name in ("log_loss", "brier", "hits"):
+        for name in _BY_SCORER:
             pairs = zip(getattr(self, name), getattr(other, name), strict=True)
             setattr(self, name, [mine + more for mine, more in pairs])
+
+    def relisted(self, places: Sequence[int | None]) -> Sums:
+        """Return the sums of other scorers: those at the given places, where None is one that has scored nothing."""
+        lists = {name: getattr(self, name) for name in _BY_SCORER}
+        chosen = {name: [0 if at is None else found[at] for at in places] for name, found in lists.items()}
+        return msgspec.structs.replace(self, **chosen)
 
 
 class _Stored(msgspec.Struct):
@@ -133,12 +152,13 @@ class Quality:
     """Tracks the quality of the model and its experts.
 
     Args:
-        names: names of the log-odds columns (`ChurnModel.names`).
+        experts: experts of the model.
         capacity: calls per day that the staff can make.
     """
 
-    def __init__(self, names: Sequence[str], capacity: int) -> None:
-        self._names, self._capacity = tuple(names), capacity
+    def __init__(self, experts: Sequence[ExpertSpec], capacity: int) -> None:
+        self._experts, self._capacity = tuple(experts), capacity
+        self._names = (*(one.name for one in experts), MIXTURE)
         self._days: list[Sums] = []
         self._total: Sums | None = None
         self._samples = {window: Sample(len(self._names)) for window in WINDOWS}
@@ -179,14 +199,16 @@ class Quality:
         if sums is None:
             return None
         place, scored = self.scorers.index(scorer), self.scored(scorer, window)
+        if not sums.scored[place]:
+            return None
         known = enough(scored)
         return Figures(
             auc=roc_auc(scored) if known else None,
-            log_loss=sums.log_loss[place] / sums.examples,
-            brier=sums.brier[place] / sums.examples,
+            log_loss=sums.log_loss[place] / sums.scored[place],
+            brier=sums.brier[place] / sums.scored[place],
             calibration_error=ece(scored) if known else None,
             lift=lift(scored) if known else None,
-            precision=sums.hits[place] / sums.called,
+            precision=sums.hits[place] / sums.calls[place],
         )
 
     def tenths(self, window: str) -> list[tuple[float, float]]:
@@ -200,15 +222,14 @@ class Quality:
 
     def scored(self, scorer: str, window: str) -> Scored:
         """Return the labels and a scorer's predictions for the sample of a window."""
-        rows = self._samples[window].rows
-        return Scored(rows["churned"], self._predicted(rows, scorer))
+        return self._scored(self._samples[window].rows, scorer)
 
     def stored(self) -> bytes:
         """Encode the state for the checkpoint."""
         recent, every = self._samples[RECENT], self._samples[ALL]
         return msgspec.msgpack.encode(
             _Stored(
-                names=list(self._names),
+                names=self._stored_names,
                 days=self._days,
                 total=self._total,
                 recent_rows=recent.rows.tobytes(),
@@ -219,16 +240,31 @@ class Quality:
         )
 
     def restore(self, stored: bytes) -> None:
-        """Restore the stored state, unless it is empty or has different experts."""
+        """Restore the stored state, unless it is empty. Experts that it does not have begin without figures."""
         if not stored:
             return
         found = msgspec.msgpack.decode(stored, type=_Stored)
-        if tuple(EXPERTS.get(name, name) for name in found.names) != self._names:
-            return
-        columns = len(self._names)
-        self._days, self._total = found.days, found.total
-        self._samples[RECENT] = Sample(columns, found.recent_rows, found.recent_bar)
-        self._samples[ALL] = Sample(columns, found.rows, found.bar)
+        names = [PRODUCT, *(EXPERTS.get(name, name) for name in found.names)]
+        wanted = [PRODUCT, *self._stored_names]
+        places = [names.index(name) if name in names else None for name in wanted]
+        self._days = [day.relisted(places) for day in found.days]
+        self._total = None if found.total is None else found.total.relisted(places)
+        for window, rows, bar in ((RECENT, found.recent_rows, found.recent_bar), (ALL, found.rows, found.bar)):
+            sample = self._samples[window] = Sample(len(self._names), bar=bar)
+            sample.add(self._relisted(np.frombuffer(rows, dtype=row_type(len(names) - 1)), places[1:]))
+
+    @property
+    def _stored_names(self) -> list[str]:
+        """Names of the log-odds columns; that of an imported model is another one if its settings change."""
+        return [*(f"{one.name}:{one.key}" if one.model else one.name for one in self._experts), MIXTURE]
+
+    def _relisted(self, rows: npt.NDArray[np.void], places: Sequence[int | None]) -> npt.NDArray[np.void]:
+        found = np.zeros(len(rows), dtype=row_type(len(self._names)))
+        for name in ("key", "day", "churned", "probability"):
+            found[name] = rows[name]
+        for column, at in enumerate(places):
+            found["log_odds"][:, column] = np.nan if at is None else rows["log_odds"][:, at - 1]
+        return found
 
     def _rows(self, matured: Sequence[Matured]) -> npt.NDArray[np.void]:
         rows = np.zeros(len(matured), dtype=row_type(len(self._names)))
@@ -237,22 +273,36 @@ class Quality:
         rows["day"] = [one.decided_at // DAY_US for one in decisions]
         rows["churned"] = [one.label == CHURNED for one in matured]
         rows["probability"] = [one.probability for one in decisions]
-        log_odds = np.frombuffer(b"".join(one.log_odds for one in decisions), dtype=np.float16)
-        rows["log_odds"] = log_odds.reshape(len(decisions), -1)
+        rows["log_odds"], _ = LogOddsColumns(self._experts).unpack([one.log_odds for one in decisions])
         return rows
 
     def _sums(self, rows: npt.NDArray[np.void]) -> Sums:
-        called, one_day = min(self._capacity, len(rows)), np.zeros(len(rows), dtype=np.int64)
-        scored = [Scored(rows["churned"], self._predicted(rows, scorer)) for scorer in self.scorers]
+        scored = [self._scored(rows, scorer) for scorer in self.scorers]
+        sizes = [len(one.churned) for one in scored]
+        calls = [min(self._capacity, size) for size in sizes]
         return Sums(
             day=int(rows["day"].max()),
             examples=len(rows),
             churned=int(rows["churned"].sum()),
-            log_loss=[log_loss(one) * len(rows) for one in scored],
-            brier=[brier(one) * len(rows) for one in scored],
-            hits=[precision_at(one, one_day, self._capacity) * called for one in scored],
-            called=called,
+            log_loss=[log_loss(one) * size if size else 0.0 for one, size in zip(scored, sizes, strict=True)],
+            brier=[brier(one) * size if size else 0.0 for one, size in zip(scored, sizes, strict=True)],
+            hits=[self._hits(one) for one in scored],
+            called=min(self._capacity, len(rows)),
+            scored=sizes,
+            calls=calls,
         )
+
+    def _hits(self, scored: Scored) -> float:
+        """Return the number of churned customers among the highest scores of one day."""
+        size = len(scored.churned)
+        one_day = np.zeros(size, dtype=np.int64)
+        return precision_at(scored, one_day, self._capacity) * min(self._capacity, size) if size else 0.0
+
+    def _scored(self, rows: npt.NDArray[np.void], scorer: str) -> Scored:
+        """Return the labels and predictions of the rows that a scorer has scored."""
+        predicted = self._predicted(rows, scorer)
+        known = np.isfinite(predicted)
+        return Scored(rows["churned"][known], predicted[known])
 
     def _predicted(self, rows: npt.NDArray[np.void], scorer: str) -> Floats:
         if scorer == PRODUCT:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from stream_app.core.expert_spec import DEFAULT, ExpertSpec, is_same_list
 from stream_app.core.messages.batches import LabelledBatch, LabelledExample
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Matured, Pending, repeated
-from stream_app.core.model.snapshot import restore, snapshot
+from stream_app.core.model.scores import is_stored_log_odds
+from stream_app.core.model.snapshot import listed_experts, restore, snapshot
 from stream_app.core.settings import Settings
 from stream_app.core.training.quality import Quality
 from stream_app.core.units import NEVER
 from stream_app.errors import UnusableSnapshot
 
 CAPACITY: Final = Settings().capacity
+_FEATURE_BYTES: Final = np.dtype(np.float16).itemsize * len(NAMES)
 DAYS_AHEAD: Final = 8  # maximum number of days buffered per partition while waiting for slower partitions
 
 
@@ -49,13 +52,12 @@ class Trainer(OutboxReader[LabelledBatch]):
     def __init__(self, churn_model: ChurnModel, partitions: int, horizon: int, capacity: int = CAPACITY) -> None:
         super().__init__(partitions)
         self.churn_model = churn_model
-        self.quality = Quality(churn_model.names, capacity)
+        self.quality = Quality(churn_model.specs, capacity)
         self.horizon = horizon
         self.through = NEVER
         self.unfit = 0  # number of examples rejected since the start
         self.read: dict[int, ReadPosition] = dict.fromkeys(range(partitions), ReadPosition())
-        half = np.dtype(np.float16).itemsize
-        self._bytes = half * len(NAMES), half * len(churn_model.names)
+        self.relisted = False  # whether the checkpoint was stored with other experts
         self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
         self._floors: dict[int, int] = {}  # by resending partition: everything up to this time was learned
 
@@ -74,9 +76,9 @@ class Trainer(OutboxReader[LabelledBatch]):
 
     def _fits(self, one: LabelledExample) -> bool:
         """Return whether the model can learn from an example. A single infinite value would corrupt the model."""
-        if (len(one.features), len(one.log_odds)) != self._bytes:
+        if len(one.features) != _FEATURE_BYTES or not is_stored_log_odds(one.log_odds):
             return False
-        return bool(np.isfinite(np.frombuffer(one.features + one.log_odds, dtype=np.float16)).all())
+        return bool(np.isfinite(np.frombuffer(one.features, dtype=np.float16)).all())
 
     def _retract(self, partition: int, since: int) -> None:
         """Drop buffered batches that will be resent. What has already been learned is kept and not learned again."""
@@ -141,11 +143,21 @@ class Trainer(OutboxReader[LabelledBatch]):
         return msgspec.msgpack.encode(checkpoint)
 
     @classmethod
-    def restored(cls, stored: bytes, partitions: int, horizon: int, capacity: int = CAPACITY) -> Trainer:
+    def restored(
+        cls,
+        stored: bytes,
+        partitions: int,
+        horizon: int,
+        capacity: int = CAPACITY,
+        experts: Sequence[ExpertSpec] = DEFAULT,
+    ) -> Trainer:
         """Restore a trainer from a checkpoint.
+
+        If it was stored with other experts, the model with the experts given is the next version (`relisted`).
 
         Raises:
             UnusableSnapshot: the checkpoint is damaged, or was created with other settings.
+            ContradictorySettings: an expert cannot be made.
         """
         source = "in the trainer's checkpoint"
         try:
@@ -157,7 +169,10 @@ class Trainer(OutboxReader[LabelledBatch]):
             problem = f"it was learned over {len(checkpoint.read)} partitions and a horizon of {checkpoint.horizon} µs"
             remedy = "Start with these settings, or start learning again under another prefix."
             raise UnusableSnapshot(source=source, problem=problem, remedy=remedy)
-        trainer = cls(restore(checkpoint.churn_model, source), partitions, horizon, capacity)
+        trainer = cls(restore(checkpoint.churn_model, source, experts), partitions, horizon, capacity)
+        trainer.relisted = not is_same_list(listed_experts(checkpoint.churn_model, source), experts)
+        if trainer.relisted and trainer.churn_model.version:
+            trainer.churn_model.version += 1
         trainer.quality.restore(checkpoint.quality)
         trainer.through, trainer.read = checkpoint.through, checkpoint.read
         trainer._floors = dict(checkpoint.floors)

@@ -28,6 +28,7 @@ from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.crash import Crash
+from stream_app.services.runtime.expert_check import require_experts
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.wall_clock import now_us
 from stream_app.services.trainer.quality_publisher import QualityPublisher
@@ -50,7 +51,8 @@ class TrainerService(SingletonService):
     ) -> None:
         super().__init__(config, registry, crash, on_step)
         config.model.keys()  # fail at startup rather than at the first version
-        self._settings = config.shop.settings()
+        require_experts(config.settings())
+        self._settings = config.settings()
         self._metrics = TrainerMetrics(registry)
         self._quality = QualityPublisher(QualityMetrics(registry))
         self._number = 0  # of the last checkpoint
@@ -69,8 +71,13 @@ class TrainerService(SingletonService):
             self.training = Trainer(ChurnModel.of(settings), partitions, settings.horizon, settings.capacity)
         else:
             self._number = latest[0]
-            self.training = Trainer.restored(latest[1], partitions, settings.horizon, settings.capacity)
+            self.training = Trainer.restored(
+                latest[1], partitions, settings.horizon, settings.capacity, settings.experts
+            )
             self.training.churn_model.track_lost(settings)
+            if self.training.relisted and self.training.churn_model.version:
+                # At once, since workers with the new list do not start beside a newest version with the old one.
+                await self._checkpoint(self.training.through, changed=True)
         version = self.training.churn_model.version
         _log.info("Checkpoint restored", extra={"version": version, "checkpoint": self._number})
 
@@ -128,7 +135,7 @@ class TrainerService(SingletonService):
             return False
         # 2. Store the position, the model and the new version atomically.
         self._on_step("checkpoint")
-        await asyncio.shield(self._checkpoint(moment, churn_model.version != before))
+        await asyncio.shield(self._checkpoint(moment, changed=churn_model.version != before))
         self._on_step("checkpointed")
         # 3. Commit the offsets to Kafka, for display of the lag only.
         for number, read in self.training.read.items():
@@ -138,7 +145,7 @@ class TrainerService(SingletonService):
         self._metrics.examples.inc(churn_model.examples - examples)
         return True
 
-    async def _checkpoint(self, moment: int, changed: bool) -> None:
+    async def _checkpoint(self, moment: int, *, changed: bool) -> None:
         started = time.perf_counter()
         churn_model, stored = self.training.churn_model, snapshot(self.training.churn_model)
         version = ModelVersion(

@@ -6,22 +6,31 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
+from stream_app.core.expert_spec import SETTING, is_same_list
 from stream_app.core.model.churn_model import ChurnModel
-from stream_app.core.model.snapshot import restore
+from stream_app.core.model.snapshot import listed_experts, restore
 from stream_app.core.settings import Settings
+from stream_app.errors import UnusableSnapshot
 from stream_app.ports import ModelStore
 
 _KEPT: Final = 8  # a worker's partitions are rarely more than a few versions apart
 _POLL_SECONDS: Final = 0.5
 _POLLS: Final = 60  # how long to wait for a version that does not exist yet
 _AHEAD: Final = 1_000  # number of versions after the newest one; a tick that names a later version is invalid
+_OTHER_LIST: Final = (
+    f"Use the same {SETTING} for the trainer and all workers. After a change, start the trainer too: it stores a"
+    " version with the new list as soon as it starts."
+)
 _log = logging.getLogger(__name__)
 
 
 class ModelVersions:
-    """Cache of models by version; each is fetched once. Version 0 is the untrained prior, which is not stored.
+    """Cache of models by version, with the experts of the settings; each is fetched once.
+
+    Version 0 is the untrained prior, which is not stored.
 
     Args:
         store: store to fetch from.
@@ -38,6 +47,35 @@ class ModelVersions:
         self._kept: OrderedDict[int, ChurnModel] = OrderedDict()
         self._settings = settings
         self._prior = ChurnModel.of(settings)
+
+    async def check(self) -> None:
+        """Wait until the newest version has the experts of the settings, as after a restart with another list.
+
+        Raises UnusableSnapshot if the trainer does not store one.
+        """
+        for _ in range(_POLLS):
+            with suppress(UnusableSnapshot):
+                await self._check()
+                return
+            await self._sleep(_POLL_SECONDS)
+        await self._check()
+
+    async def _check(self) -> None:
+        versions = await self._store.versions()
+        stored = await self._store.snapshot(versions[-1].number) if versions else None
+        if stored is not None:
+            self._require_list(stored, versions[-1].number)
+
+    def _require_list(self, stored: bytes, version: int) -> None:
+        """Earlier versions may have other experts: `restore` gives them those of the settings."""
+        source = f"of version {version}"
+        listed = listed_experts(stored, source)
+        if not is_same_list(listed, self._settings.experts):
+            theirs, ours = (", ".join(one.name for one in experts) for experts in (listed, self._settings.experts))
+            problem = f"the trainer lists other experts ({theirs}) in {SETTING} than this worker ({ours})"
+            if theirs == ours:
+                problem = f"the trainer gives its experts other settings in {SETTING} than this worker"
+            raise UnusableSnapshot(source=source, problem=problem, remedy=_OTHER_LIST)
 
     async def get(self, version: int) -> ChurnModel:
         """Return the model of a version, or the nearest earlier one if it is no longer kept.
@@ -64,7 +102,9 @@ class ModelVersions:
             stored, versions = await self._store.snapshot(version), await self._store.versions()
             self.effective_at |= {kept.number: kept.effective_at for kept in versions}
             if stored is not None:
-                found = await asyncio.to_thread(restore, stored, f"of version {version}")
+                if versions and version == versions[-1].number:
+                    self._require_list(stored, version)
+                found = await asyncio.to_thread(restore, stored, f"of version {version}", self._settings.experts)
                 found.track_lost(self._settings)
                 return found
             newest = versions[-1].number if versions else 0

@@ -21,6 +21,7 @@ from stream_app.core.stall import Progress
 from stream_app.core.units import MILLISECOND_US, SECOND_US
 from stream_app.services.runtime.consumer_service import ConsumerService
 from stream_app.services.runtime.crash import Crash
+from stream_app.services.runtime.expert_check import require_experts
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.policy_versions import PolicyVersions
 from stream_app.services.runtime.producer import start_producer, stop_producer
@@ -65,6 +66,7 @@ class WorkerService(ConsumerService):
             max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
         )
         config.model.keys()  # fail at startup rather than at the first version
+        require_experts(config.settings())
         self.watch = WorkerMonitor(registry)
         self.app.on_partitions_revoked.connect(self._on_revoked)
         self._reported = time.monotonic()
@@ -79,8 +81,9 @@ class WorkerService(ConsumerService):
             self.topic_watch.require(stored)
         epoch = await stores.states.claim(config.worker.instance)
         self._producer = await start_producer(config)
-        settings = config.shop.settings()
+        settings = config.settings()
         self._models, policies = ModelVersions(stores.models, settings), PolicyVersions(stores.policies, settings)
+        await self._models.check()
         context = RunnerContext(
             store=stores.states,
             model_store=stores.models,

@@ -138,7 +138,7 @@ async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
         latest = await stores.models.latest()
         if latest is not None:
             checkpoint = msgspec.msgpack.decode(latest[1], type=Checkpoint)
-            outcome.model = fingerprint(restore(checkpoint.churn_model))
+            outcome.model = fingerprint(restore(checkpoint.churn_model, "here", config.settings().experts))
         outcome.versions = {one.number: one.fingerprint for one in await stores.models.versions()}
     return {number: live.outbox_sequence(number) for number in (*range(live.partitions), DESK)}
 

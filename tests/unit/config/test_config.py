@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from stream_app.config import (
 )
 from stream_app.config.listing import rows
 from stream_app.config.live import LiveConfig
+from stream_app.core.expert_spec import BUILT_IN, ExpertSpec
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.policy.policy import Contacts, Policy
 from stream_app.core.settings import Settings
@@ -76,12 +78,14 @@ def test_an_empty_variable_is_as_good_as_none_and_others_are_not_ours() -> None:
 
 def test_the_shop_is_the_cores() -> None:
     assert load_config(environ={}).shop.settings() == Settings()
-    assert set(Shop.model_fields) == set(Settings.__struct_fields__)
+    assert set(Shop.model_fields) == set(Settings.__struct_fields__) - {"experts"}
+    assert load_config(environ={}).settings() == Settings()
 
 
 def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
     path = tmp_path / "shop.toml"
     path.write_text(
+        '[model]\nexperts = ["linear", {name = "tree", share = 0.2}]\n'
         '[shop]\nhorizon = "30d"\nactive_window = 90\ndecide_every = "36h"\nlateness = 0.5\nlost_after = "4w"\n'
         'order_action = "placed"\nexcluded = ["a", "b"]\nzone = "Asia/Shanghai"\nworking_days = [0, 6]\n'
         'nomination_hour = 10\ncapacity = 3\nalert_lifetime = "5d"\nagreement = "0"\nalert_above = 0.25\n'
@@ -123,6 +127,7 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         learn_causes=False,
         blind_share=0.25,
         seed=7,
+        experts=(BUILT_IN["linear"], msgspec.structs.replace(BUILT_IN["tree"], share=0.2)),
         holdout=Holdout(0.2, "spring", 20 * DAY_US, 900, ends=True, exempt_worth_above=99.5, later_share=0.1),
         campaigns=(
             msgspec.convert(
@@ -130,8 +135,48 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
             ),
         ),
     )
-    assert load_config(path, environ={}).shop.settings() == wanted
+    assert load_config(path, environ={}).settings() == wanted
     assert all(getattr(wanted, name) != getattr(Settings(), name) for name in Settings.__struct_fields__)
+
+
+FOREST = {"name": "forest", "model": "river.forest.ARFClassifier", "arguments": {"n_models": 10, "seed": 1}}
+
+
+def test_experts_are_names_and_tables_for_river_models() -> None:
+    def of(text: str) -> tuple[ExpertSpec, ...]:
+        return load_config(environ={"STREAM_APP_MODEL__EXPERTS": text}).settings().experts
+
+    assert of("linear, prior") == (BUILT_IN["linear"], BUILT_IN["prior"])
+    own = {"name": "own", "model": "our_shop.models.make", "features": ["recency"], "scored": "events", "share": 0.3}
+    found = of(json.dumps(["cells", FOREST, own | {"compared": True}]))
+    assert found == (
+        BUILT_IN["cells"],
+        ExpertSpec("forest", "river.forest.ARFClassifier", {"n_models": 10, "seed": 1}),
+        ExpertSpec("own", "our_shop.models.make", {}, ("recency",), "events", 0.3, compared=True),
+    )
+    assert found[1].scored == "decisions"
+
+
+@pytest.mark.parametrize(
+    ("experts", "problem"),
+    [
+        (["linear", "linear"], "'linear' twice"),
+        (["tree"], "no expert with a share that scores events"),
+        (["linear", "forest"], "'forest', which is no built-in expert"),
+        (["linear", FOREST | {"name": "product"}], "the name 'product'"),
+        (["linear", FOREST | {"name": "My Forest"}], "the name 'My Forest'"),
+        (["linear", FOREST | {"model": "forest"}], "the model 'forest'"),
+        (["linear", FOREST | {"scored": "never"}], "scored 'never'"),
+        (["linear", FOREST | {"share": 0}], "a share of 0"),
+        (["linear", FOREST | {"shares": 0.1}], "unknown field `shares`"),
+        (["linear", {"name": "tree", "features": ["recency"]}], "sets features of 'tree'"),
+        (["linear", *({**FOREST, "name": f"forest{n}"} for n in range(16))], "has 17 experts"),
+    ],
+)
+def test_a_list_of_experts_that_is_of_no_use_is_refused(experts: list[Any], problem: str) -> None:
+    told = refused({"STREAM_APP_MODEL__EXPERTS": json.dumps(experts)})
+    assert "STREAM_APP_MODEL__EXPERTS (environment)" in told
+    assert problem in told
 
 
 def test_lists_and_tables_in_the_environment() -> None:

@@ -16,14 +16,12 @@ from stream_app.cli.commands import COMMANDS, imported
 from stream_app.core.alerts.lifecycle import QUOTA
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
-from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.expert_spec import BUILT_IN
 from stream_app.core.model.features import FEATURES
 from stream_app.core.partition.call_rules import RULES
 from stream_app.core.policy.policy import Policy
-from stream_app.core.units import DAY_US
 from stream_app.mapping.files import shipped_mappings
 from stream_app.metrics.index import SERVICES
-from stream_app.metrics.labels import VALUES
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.replay.evaluation import support
 
@@ -117,7 +115,7 @@ def places_of_a_feature(name: str) -> Places:
 
 def places_of_an_expert(name: str) -> Places:
     return {
-        "stream_app/metrics/labels.py": name in VALUES["scorer"],
+        "stream_app/core/expert_spec.py": name in BUILT_IN,
         "tests/contract/test_experts.py": f'"{name}"' in text("tests/contract/test_experts.py"),
         **in_toml("stream_app/i18n/locales/LANG/dashboards.toml", "names", "scorers")(name),
         **in_toml("stream_app/i18n/locales/LANG/report.toml", "expert")(name),
@@ -157,7 +155,7 @@ ENTRIES = [
     *((places_of_a_cause, cause) for cause in CAUSES),
     *((places_of_a_channel, kind) for kind in KINDS),
     *((places_of_a_feature, feature.name) for feature in FEATURES),
-    *((places_of_an_expert, one.name) for one in ChurnModel(DAY_US, DAY_US, seed=0).experts),
+    *((places_of_an_expert, name) for name in BUILT_IN),
     *((places_of_a_mapping, name) for name in shipped_mappings()),
     *((places_of_a_command, path) for path in commands()),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ import pytest
 import typer
 
 from stream_app.cli import app
+from stream_app.cli.replay import read_settings
 from stream_app.config import SHOP_TOPICS, LiveConfig, load_config
 from stream_app.config.listing import rows
+from stream_app.core.expert_spec import BUILT_IN, ExpertSpec
+from stream_app.core.model.expert_checks import check_experts
 from stream_app.ingest import load_mapping
 from stream_app.metrics.index import SERVICES
 from stream_app.notifications.channel_file import read_channels
@@ -99,6 +104,24 @@ def test_the_channels_of_the_guide_can_be_used(lang: str, tmp_path: Path, monkey
 def command_names() -> dict[str, set[str]]:
     group: Any = typer.main.get_command(app)
     return {name: set(getattr(command, "commands", {})) for name, command in group.commands.items()}
+
+
+@pytest.mark.parametrize("lang", BOTH)
+def test_the_models_of_a_shop_can_be_used(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = HOW_TO / f"bring-your-own-model{lang}.md"
+    (code,), (program,) = blocks(page, "toml"), blocks(page, "python")
+    (tmp_path / "our_shop").mkdir()
+    (tmp_path / "our_shop" / "models.py").write_text(program, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("our_shop", "our_shop.models"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    config = settings_of(code, tmp_path)
+    experts = config.settings().experts
+    assert [one.name for one in experts] == [*BUILT_IN, "forest", "regression", "ours"]
+    assert list(check_experts(experts, time.perf_counter)) == ["forest", "regression", "ours"]
+    assert read_settings(tmp_path / "shop.toml", {}).experts == experts
+    told = re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert tuple(told) == ExpertSpec.__struct_fields__
 
 
 @pytest.mark.parametrize("page", [page for page in GUIDES if page.name not in OF_EARLIER_RELEASES], ids=by_path)

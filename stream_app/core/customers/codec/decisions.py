@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from operator import add
 from typing import Final
 
 import numpy as np
@@ -19,22 +20,24 @@ from stream_app.core.customers.codec.ragged import Reader, cut, narrow, widen
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import Pending
-from stream_app.core.model.scores import EXPERTS
+from stream_app.core.model.scores import EXPERTS, IMPORTED
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US, SECOND_US
 
 _DECISION: Final = np.dtype([
     ("decided_at", "u1", (5,)),  # seconds
-    ("model", "<u4"),  # 24 bits: version; 2 bits: source; 4 bits: copies; flags _COUNTED and _RETURNED
+    ("model", "<u4"),  # 24 bits: version; 1 bit: source; flag _IMPORTED; 4 bits: copies; flags _COUNTED and _RETURNED
     ("probability", "<f4"),
     ("log_odds", "<f2", (len(EXPERTS),)),
 ])  # fmt: skip
 _MAP_BYTES: Final = (len(NAMES) + 7) // 8
 DECISION_BYTES: Final = _DECISION.itemsize
 MAX_FEATURE_BYTES: Final = _MAP_BYTES + 2 * len(NAMES)
+_LOG_ODDS_BYTES: Final = 2 * len(EXPERTS)
 _VERSION_BITS: Final = 24  # enough for one version per day for 45,000 years
-_SOURCE_BITS: Final = 2
-_COPIES: Final = _VERSION_BITS + _SOURCE_BITS  # stored with 0 and 1 exchanged, since 1 is the usual number
+_SOURCE_BITS: Final = 1
+_IMPORTED: Final = 1 << 25  # whether predictions of imported models are stored after the features
+_COPIES: Final = 26  # stored with 0 and 1 exchanged, since 1 is the usual number
 _COUNTED: Final = 1 << 30
 _RETURNED: Final = 1 << 31
 _CHUNK: Final = 1_024  # rows whose features are computed at once: 1.7 µs per row, compared with 3 µs for 8,192
@@ -52,7 +55,7 @@ def encode_decisions(customers: Sequence[Customer]) -> list[bytes]:
     if stale:
         counts: Ints = np.array([len(customer.waiting) for customer in stale], dtype=np.int64)
         rows = _rows([pending for customer in stale for pending in customer.waiting])
-        pieces = [cut(rows.tobytes(), counts * DECISION_BYTES), *_changed_features(stale, counts)]
+        pieces = [cut(rows.tobytes(), counts * DECISION_BYTES), *_changed_features(stale, counts), _imported(stale)]
         for customer, packed in zip(stale, map(b"".join, zip(*pieces, strict=True)), strict=True):
             customer.packed = packed
     return [customer.packed or b"" for customer in customers]
@@ -79,7 +82,8 @@ def decode_decisions(
     kept = np.frombuffer(reader.take(2 * _sums(differs.sum(axis=1), stored)), dtype="<u2")
     seen = _recomputed(vector, decided_at, counts, fresh, horizon)
     _fill(seen, counts, fresh, differs, kept)
-    return _decisions(names, counts, rows, decided_at, seen)
+    flags = rows["model"] & _IMPORTED != 0
+    return _decisions(names, counts, rows, decided_at, seen, _read_imported(flags, counts, reader))
 
 
 def _rows(decisions: Sequence[Pending]) -> npt.NDArray[np.void]:
@@ -94,12 +98,32 @@ def _rows(decisions: Sequence[Pending]) -> npt.NDArray[np.void]:
     returned = np.array([pending.returned for pending in decisions], dtype=bool)
     rows["decided_at"] = narrow(decided_at // SECOND_US)
     counted = np.array([pending.counted for pending in decisions], dtype=bool)
-    flags = np.where(returned, _RETURNED, 0) | np.where(counted, _COUNTED, 0)
+    imported = np.array([len(pending.log_odds) > _LOG_ODDS_BYTES for pending in decisions], dtype=bool)
+    flags = np.where(returned, _RETURNED, 0) | np.where(counted, _COUNTED, 0) | np.where(imported, _IMPORTED, 0)
     rows["model"] = versions | sources << _VERSION_BITS | np.where(copies < 2, 1 - copies, copies) << _COPIES | flags
     rows["probability"] = [pending.probability for pending in decisions]
-    log_odds = np.frombuffer(b"".join([pending.log_odds for pending in decisions]), dtype=np.float16)
+    log_odds = np.frombuffer(b"".join([pending.log_odds[:_LOG_ODDS_BYTES] for pending in decisions]), dtype=np.float16)
     rows["log_odds"] = log_odds.reshape(len(decisions), len(EXPERTS))
     return rows
+
+
+def _imported(customers: Sequence[Customer]) -> list[bytes]:
+    """Return the predictions of imported models: of each decision that has any, their number; then they themselves."""
+    found = []
+    for customer in customers:
+        pieces = [pending.log_odds[_LOG_ODDS_BYTES:] for pending in customer.waiting]
+        numbers = bytes(len(piece) // IMPORTED.itemsize for piece in pieces if piece)
+        found.append(numbers + b"".join(pieces))
+    return found
+
+
+def _read_imported(flags: Bools, counts: Ints, reader: Reader) -> list[bytes]:
+    """Return the predictions of imported models for each decision; the inverse of `_imported`."""
+    flagged = _sums(flags.astype(np.int64), counts)
+    numbers = np.frombuffer(reader.take(flagged), dtype=np.uint8).astype(np.int64) * IMPORTED.itemsize
+    sizes = np.zeros(len(flags), dtype=np.int64)
+    sizes[flags] = numbers
+    return cut(bytes(reader.take(_sums(sizes, counts))), sizes)
 
 
 def _changed_features(customers: Sequence[Customer], counts: Ints) -> list[list[bytes]]:
@@ -165,7 +189,12 @@ def _fill(seen: Halves, counts: Ints, fresh: Ints, differs: Bools, kept: Halves)
 
 
 def _decisions(
-    names: Sequence[str], counts: Ints, rows: npt.NDArray[np.void], decided_at: Ints, seen: Halves
+    names: Sequence[str],
+    counts: Ints,
+    rows: npt.NDArray[np.void],
+    decided_at: Ints,
+    seen: Halves,
+    imported: Sequence[bytes],
 ) -> list[list[Pending]]:
     model = rows["model"].astype(np.int64)
     copies = model >> _COPIES & 0xF
@@ -173,7 +202,7 @@ def _decisions(
     columns = zip(
         decided_at.tolist(),
         cut(table, np.full(len(rows), 2 * len(NAMES))),
-        cut(odds, np.full(len(rows), 2 * len(EXPERTS))),
+        map(add, cut(odds, np.full(len(rows), _LOG_ODDS_BYTES)), imported),
         rows["probability"].astype(np.float64).tolist(),
         (model >> _VERSION_BITS & (1 << _SOURCE_BITS) - 1).tolist(),
         (model & (1 << _VERSION_BITS) - 1).tolist(),

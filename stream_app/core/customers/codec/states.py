@@ -9,6 +9,7 @@ Many customers are encoded at once, column by column. Layout of a value (numbers
     counters           nonzero counters (counters.py)
     decisions          27 bytes per unlabelled decision (decisions.py)
     features           of decisions not made on the current state: a bitmap, then the features that differ
+    imported           of imported models: the number of predictions of each decision that has any, then these
     alert              MessagePack, if there is an open alert, an urgent case, consent or a history (alerts.py)
     checksum           xxh32 of everything before it
 
@@ -52,7 +53,7 @@ from stream_app.core.customers.codec.vectors import (
 )
 from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.model.features import NAMES
-from stream_app.core.model.scores import EXPERTS
+from stream_app.core.model.scores import EXPERTS, IMPORTED
 from stream_app.core.state.counters import COUNTERS
 from stream_app.core.state.vector import ID_RING, SLOTS
 from stream_app.core.units import SECOND_US
@@ -97,11 +98,16 @@ class Restored:
         ranking.set_rows(_indices(self.customers), self.ranks)
 
 
-def max_bytes(waiting: int) -> int:
-    """Return the maximum encoded size, in bytes, of a customer with the given number of unlabelled decisions."""
+def max_bytes(waiting: int, imported: int = 0) -> int:
+    """Return the maximum encoded size of a customer, in bytes.
+
+    Args:
+        waiting: number of unlabelled decisions.
+        imported: number of imported models in the list of experts.
+    """
     ranking_and_ids = _RANKS.itemsize + ID_BYTES * ID_RING
     vector = MAX_VECTOR_BYTES - CODE_BYTES
-    decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES)
+    decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES + (1 + imported * IMPORTED.itemsize if imported else 0))
     return _HEAD.itemsize + ranking_and_ids + vector + MAX_COUNTER_BYTES + decisions + MAX_ALERT_BYTES + _CHECKSUM_BYTES
 
 

@@ -33,7 +33,6 @@ class RecencyExpert(Expert):
     """Logistic regression on recency alone. It ranks customers by recency, which needs no model."""
 
     name: ClassVar[str] = "recency"
-    mixed: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.pipeline = SelectWithDefault(RECENCY, DAY) | RecursiveLogisticRegression(

@@ -44,8 +44,6 @@ class Expert(Protocol):
     """
 
     name: ClassVar[str]
-    cheap: ClassVar[bool] = True  # whether it scores every event or only decisions
-    mixed: ClassVar[bool] = True  # whether it is part of the ensemble or only evaluated for comparison
 
     def log_odds(self, rows: Rows) -> Floats:
         """Return the log-odds of churn, shape (n,), clipped to [-LIMIT, LIMIT]."""

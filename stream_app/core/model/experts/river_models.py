@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -10,25 +9,9 @@ from river import linear_model, optim, preprocessing, tree
 
 from stream_app.core.arrays import Floats
 from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows, row_sums
+from stream_app.core.model.experts.river_expert import RiverExpert
 from stream_app.core.model.features import PLACE
 
-PRIOR: Final = "prior"
-TREE_FEATURES: Final = (
-    "recency",
-    "silence",
-    "recency_to_gap",
-    "mean_gap",
-    "gap_deviation",
-    "order_30d",
-    "order_90d",
-    "browsing_7d",
-    "browsing_30d",
-    "cart_30d",
-    "complaint_90d",
-    "mean_amount",
-    "expected_orders",
-    "gap_trend",
-)
 PLAIN_FEATURES: Final = (
     "recency",
     "recency_to_gap",
@@ -43,41 +26,15 @@ PLAIN_FEATURES: Final = (
     "complaint_90d",
     "mean_amount",
 )
-_ENOUGH: Final = 1_000  # number of rows needed before the tree replaces the prior
-_SURE: Final = 0.05  # clips the probabilities of leaves with few rows
 
 
-class TreeExpert(Expert):
+class TreeExpert(RiverExpert):
     """River's Hoeffding tree (Domingos, Hulten: Mining high-speed data streams, KDD 2000) on the main features."""
 
     name: ClassVar[str] = "tree"
-    cheap: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._places = [PLACE[name] for name in TREE_FEATURES]
-        self._model = tree.HoeffdingTreeClassifier(grace_period=200, leaf_prediction="nba", max_depth=8)
-        self._learned = 0
-
-    def log_odds(self, rows: Rows) -> Floats:
-        """Return the tree's log-odds, or the prior until enough rows have been learned."""
-        if self._learned < _ENOUGH:
-            return rows.prior.copy()
-        return np.array([_logit(self._model.predict_proba_one(x).get(1, 0.5)) for x in self._inputs(rows)])
-
-    def learn(self, rows: Rows, labels: Labels) -> None:
-        for x, label in zip(self._inputs(rows), labels.tolist(), strict=True):
-            self._model.learn_one(x, label)
-        self._learned += len(labels)
-
-    def _inputs(self, rows: Rows) -> list[dict[str, float]]:
-        table = np.concatenate([rows.features[:, self._places], rows.prior[:, None]], axis=1)
-        names = (*TREE_FEATURES, PRIOR)
-        return [dict(zip(names, row, strict=True)) for row in table.tolist()]
-
-
-def _logit(probability: float) -> float:
-    bounded = min(max(probability, _SURE), 1.0 - _SURE)
-    return math.log(bounded / (1.0 - bounded))
+        super().__init__(tree.HoeffdingTreeClassifier(grace_period=200, leaf_prediction="nba", max_depth=8))
 
 
 class RiverBaselineExpert(Expert):
@@ -88,7 +45,6 @@ class RiverBaselineExpert(Expert):
     """
 
     name: ClassVar[str] = "plain"
-    mixed: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._places = [PLACE[name] for name in PLAIN_FEATURES]

@@ -28,7 +28,7 @@ from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.events.schema import Event
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
-from stream_app.core.model.scores import EXPERTS
+from stream_app.core.model.scores import EXPERTS, IMPORTED
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.policy.policy import MAX_PER_WEEK
 from stream_app.core.segments.segments import SEGMENTS
@@ -410,9 +410,35 @@ def largest(waiting: int) -> Customer:
     return customer
 
 
-@pytest.mark.parametrize("waiting", [0, 1, 9])
-def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
+def with_imported(pending: Pending, *log_odds: float) -> Pending:
+    """A decision with predictions of imported models as well."""
+    pending.log_odds += np.array([(2**31 + key, one) for key, one in enumerate(log_odds)], dtype=IMPORTED).tobytes()
+    return pending
+
+
+def test_predictions_of_imported_models_are_stored_with_the_decisions_that_have_them() -> None:
+    """The list of experts changed twice while these decisions waited."""
+    rng, customers = np.random.default_rng(2), [Customer(name, place) for place, name in enumerate("abc")]
+    for customer in customers:
+        customer.waiting = [a_decision(T0 + i * DAY, rng) for i in range(4)]
+    with_imported(customers[0].waiting[1], 0.5, -1.0)
+    with_imported(customers[0].waiting[3], 2.0)
+    with_imported(customers[2].waiting[0], -8.0)
+    stored = encode_customers(customers, Ranking(0))
+    found = decode_customers(list(zip("abc", stored, strict=True)), 1).customers
+    for one, other in zip(found, customers, strict=True):
+        assert [pending.log_odds for pending in one.waiting] == [pending.log_odds for pending in other.waiting]
+        assert [pending.source for pending in one.waiting] == [pending.source for pending in other.waiting]
+    without = largest(4)
+    assert max_bytes(4, imported=2) - max_bytes(4) == 4 * (1 + 2 * IMPORTED.itemsize)
+    assert len(encode_customers([without], Ranking(0))[0]) <= max_bytes(4)
+
+
+@pytest.mark.parametrize(("waiting", "imported"), [(0, 0), (1, 0), (9, 0), (9, 3)])
+def test_the_bound_on_the_size_is_nearly_attained(waiting: int, imported: int) -> None:
     customer, ranking = largest(waiting), Ranking(0)
+    for pending in customer.waiting:
+        with_imported(pending, *[1.0] * imported)
     ranking.set_latest(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
@@ -425,7 +451,7 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     customer.history = ContactHistory(2**60, 2**60, (2**60,) * MAX_PER_WEEK, (2**60,) * MAX_PER_WEEK, 2**60)
     customer.amounts = OrderAmounts({2**32 - 1 - place: 1 / 3 for place in range(REMEMBERED)})
     (stored,) = encode_customers([customer], ranking)
-    assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)
+    assert max_bytes(waiting, imported) - 100 <= len(stored) <= max_bytes(waiting, imported)
 
 
 def test_an_empty_customer_takes_few_bytes() -> None:

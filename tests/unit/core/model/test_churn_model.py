@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.arrays import Floats
+from stream_app.core.expert_spec import BUILT_IN
 from stream_app.core.model.churn_model import ENOUGH, ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import DriftWatch
-from stream_app.core.model.ensemble import START, Ensemble
+from stream_app.core.model.ensemble import Ensemble
 from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
@@ -30,7 +31,11 @@ from tests.harness.shops import SHOP, T0, matured_rows, order, rows_of, separabl
 # --- the mixture -----------------------------------------------------------------------------------------------------
 
 SPAN: Final = Span(20.0, 2.0)
+START: Final = {name: one.share for name, one in BUILT_IN.items() if not one.compared}
 EXPERTS: Final = tuple(START)
+
+
+NOTHING: Final = np.zeros(1)  # of the ensemble, which counts only where an expert made no prediction
 
 
 def said(rng: np.random.Generator, labels: npt.NDArray[np.int64], worst: str) -> Floats:
@@ -41,11 +46,11 @@ def said(rng: np.random.Generator, labels: npt.NDArray[np.int64], worst: str) ->
 
 @pytest.mark.parametrize("worst", EXPERTS)
 def test_a_worse_expert_loses_its_share(worst: str) -> None:
-    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
     before = ensemble.shares()
     for _ in range(20):
         labels = rng.integers(0, 2, 100)
-        ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+        ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8), NOTHING)
         assert sum(ensemble.shares().values()) == pytest.approx(1.0, abs=1e-12)
     after = ensemble.shares()
     assert after[worst] < before[worst] / 100
@@ -53,29 +58,58 @@ def test_a_worse_expert_loses_its_share(worst: str) -> None:
 
 
 def test_a_lost_share_can_be_regained() -> None:
-    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
     for worst in ("linear", "cells"):
         for _ in range(200):  # five half-lives of the memory
             labels = rng.integers(0, 2, 50)
-            ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+            ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8), NOTHING)
         assert ensemble.shares()[worst] < 1e-6
     assert ensemble.shares()["linear"] > 0.4
 
 
 def test_equal_experts_keep_their_shares() -> None:
-    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
     for _ in range(20):
         labels = rng.integers(0, 2, 50)
-        ensemble.learn_day(said(rng, labels, "none"), labels.astype(np.int8))
+        ensemble.learn_day(said(rng, labels, "none"), labels.astype(np.int8), NOTHING)
     assert ensemble.shares() == pytest.approx(START)
 
 
 def test_shares_of_the_cheap_experts_are_rescaled() -> None:
-    ensemble = Ensemble(EXPERTS, SPAN)
+    ensemble = Ensemble(START, SPAN)
     table = np.array([[1.0, 2.0, 4.0]])
     shares = np.array([START[name] for name in ("linear", "cells", "prior")])
     assert ensemble.log_odds(table, [0, 1, 2])[0] == pytest.approx((table[0] * shares).sum() / shares.sum())
     assert ensemble.log_odds(np.full((3, 4), 1.7)).tolist() == pytest.approx([1.7] * 3)
+
+
+def test_an_expert_that_made_no_prediction_counts_as_the_ensemble() -> None:
+    rng = np.random.default_rng(1)
+    absent, present = Ensemble(START, SPAN), Ensemble(START, SPAN)
+    for _ in range(5):
+        labels = rng.integers(0, 2, 100)
+        table, ensemble = said(rng, labels, "none"), np.full(100, 0.1)
+        missing = np.arange(100) % 2 == 0
+        filled, gaps = table.copy(), table.copy()
+        filled[missing, 3], gaps[missing, 3] = 0.1, np.nan
+        absent.learn_day(gaps, labels.astype(np.int8), ensemble)
+        present.learn_day(filled, labels.astype(np.int8), NOTHING)
+    assert absent.shares() == present.shares()
+
+
+@pytest.mark.parametrize("kept", [{"linear", "cells"}, {"cells"}, set()])
+def test_one_that_joins_has_its_first_share_whatever_the_others_have_lost(kept: set[str]) -> None:
+    ensemble, rng = Ensemble(START, SPAN), np.random.default_rng(1)
+    for _ in range(30):
+        labels = rng.integers(0, 2, 100)
+        ensemble.learn_day(said(rng, labels, "linear"), labels.astype(np.int8), NOTHING)
+    before = ensemble.shares()
+    ensemble.relist({"forest": 0.1, **{name: START[name] for name in sorted(kept)}}, kept)
+    after, scale = ensemble.shares(), 0.1 + sum(START[name] for name in kept)
+    assert after["forest"] == pytest.approx(0.1 / scale)
+    assert sum(after.values()) == pytest.approx(1.0)
+    if len(kept) > 1:
+        assert after["linear"] / after["cells"] == pytest.approx(before["linear"] / before["cells"])
 
 
 # --- the nowcast -----------------------------------------------------------------------------------------------------

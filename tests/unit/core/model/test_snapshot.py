@@ -10,6 +10,7 @@ import pickletools
 import struct
 import subprocess
 import sys
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +18,12 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import pytest
+import river.datasets
+import river.stream
 import xxhash
 from hypothesis import given, strategies as st
 
+from stream_app.core.expert_spec import BUILT_IN, DEFAULT, ExpertSpec, is_same_list
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.experts.binned import BinnedExpert
 from stream_app.core.model.experts.recursive import Span
@@ -30,8 +34,11 @@ from stream_app.core.model.snapshot import (
     FORMAT,
     MAGIC,
     Header,
+    _is_implied,
     array,
+    body_of,
     fingerprint,
+    listed_experts,
     pack,
     pickle_body,
     restore,
@@ -40,7 +47,9 @@ from stream_app.core.model.snapshot import (
 )
 from stream_app.core.units import DAY_US
 from stream_app.core.versions import SNAPSHOT_STEPS
-from stream_app.errors import UnusableSnapshot
+from stream_app.errors import ContradictorySettings, UnusableSnapshot
+from tests.harness import own_models
+from tests.harness.own_models import PATH as OWN_MODELS
 from tests.harness.shops import PLANNED, SHOP, T0, planning_model, rows_of, train, trained_model
 from tests.unit.core.model.test_staff_feedback import a_feedback
 
@@ -136,7 +145,9 @@ def names_in(body: bytes) -> set[tuple[str, str]]:
             found.add((module, name))
             return super().find_class(module, name)
 
-    Walker(io.BytesIO(body)).load()
+    loaded = Walker(io.BytesIO(body)).load()
+    for expert in getattr(loaded, "experts", ()):
+        found |= names_in(expert)
     return found
 
 
@@ -336,7 +347,7 @@ def test_a_model_with_foreign_classes_is_refused() -> None:
 def test_an_incomplete_model_is_refused() -> None:
     churn_model = copy.deepcopy(trained_model())
     del churn_model._mixture
-    body = pickle_body(churn_model)
+    body = body_of(churn_model)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 
@@ -377,7 +388,8 @@ def test_a_model_of_0_2_0_that_plans_calls_starts_to_learn_the_typical_order(mon
     stored = copy.deepcopy(planning_model())
     stored.typical_order = None
     named = fingerprint(stored)
-    del stored.typical_order
+    del stored.typical_order, stored.specs, stored.span
+    vars(stored).update(_mixed=[0, 1, 2, 3], _cheap=[0, 1, 2], _prior=2)
     body = pickle_body(stored)
     found = restore(pack(header(body, format=3, fingerprint=named), body))
     assert found.lost is not None
@@ -387,3 +399,133 @@ def test_a_model_of_0_2_0_that_plans_calls_starts_to_learn_the_typical_order(mon
     train(found, range(100, 106))
     assert found.typical_order.amount > 0.0
     assert fingerprint(restore(snapshot(found))) == fingerprint(found)
+
+
+# --- other experts ---------------------------------------------------------------------------------------------------
+
+FOREST: Final = ExpertSpec("forest", "river.forest.ARFClassifier", {"n_models": 3, "seed": 1})
+OWN: Final = ExpertSpec("own", f"{OWN_MODELS}.make_regression", scored="events", share=0.2)
+LIST: Final = (*DEFAULT, FOREST, OWN)
+
+
+@cache
+def model_with_imports() -> ChurnModel:
+    """Return a trained model with imported experts, which have taken over from the prior. It must not be changed."""
+    churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1, LIST)
+    train(churn_model, range(10))
+    return churn_model
+
+
+def test_a_model_with_imported_experts_predicts_and_learns_bit_for_bit() -> None:
+    original, restored = copy.deepcopy(model_with_imports()), restore(snapshot(model_with_imports()), "here", LIST)
+    rows = rows_of(np.random.default_rng(1), 100)
+    for days in (range(100, 101), range(101, 103)):
+        for one, other in zip(restored.predict(rows), original.predict(rows), strict=True):
+            assert np.array_equal(one, other)
+        for churn_model in (restored, original):
+            train(churn_model, days)
+    assert restored.shares() == original.shares()
+    assert 0.0 < original.shares()["forest"] < 1.0
+    forest = original.predict(rows)[0][:, LIST.index(FOREST)]
+    assert not np.array_equal(forest, rows.prior)
+
+
+def test_experts_that_are_no_longer_listed_are_dropped_unread_and_new_ones_are_untrained() -> None:
+    stored = snapshot(model_with_imports())
+    bayes = ExpertSpec("bayes", "river.naive_bayes.GaussianNB", share=0.25)
+    wanted = (BUILT_IN["tree"], OWN, BUILT_IN["linear"], bayes)
+    found, rows = restore(stored, "here", wanted), rows_of(np.random.default_rng(1), 100)
+    before, after = model_with_imports().predict(rows)[0], found.predict(rows)[0]
+    assert found.names == ("tree", "own", "linear", "bayes", "mixture")
+    for name in ("tree", "own", "linear"):
+        assert np.array_equal(after[:, found.names.index(name)], before[:, model_with_imports().names.index(name)])
+    assert np.array_equal(after[:, 3], rows.prior)
+    shares = found.shares()
+    assert shares["bayes"] == pytest.approx(0.25 / (0.25 + 0.05 + 0.2 + 0.7))
+    old = model_with_imports().shares()
+    assert shares["linear"] / shares["own"] == pytest.approx(old["linear"] / old["own"])
+    train(found, range(100, 103))
+    again = restore(snapshot(found), "here", wanted)
+    assert fingerprint(again) == fingerprint(found)
+    # The bytes of the forest are never read by those who do not list it.
+    assert b"river.forest" in stored
+    broken = body_of(model_with_imports()).replace(b"river.forest", b"no_such_pkg_")
+    assert fingerprint(restore(pack(listed(broken), broken), "here", wanted)) == fingerprint(
+        restore(stored, "here", wanted)
+    )
+    assert "no_such_pkg_" in refusal_with(pack(listed(broken), broken), LIST)
+
+
+def test_an_expert_with_other_arguments_is_another_one() -> None:
+    other = msgspec.structs.replace(FOREST, arguments={"n_models": 2, "seed": 1})
+    found, rows = (
+        restore(snapshot(model_with_imports()), "here", (*DEFAULT, other)),
+        rows_of(np.random.default_rng(1), 9),
+    )
+    assert np.array_equal(found.predict(rows)[0][:, 6], rows.prior)
+
+
+def test_another_share_is_the_same_list() -> None:
+    more = tuple(msgspec.structs.replace(one, share=0.5) for one in LIST)
+    assert fingerprint(restore(snapshot(model_with_imports()), "here", more)) == fingerprint(model_with_imports())
+    assert is_same_list(listed_experts(snapshot(model_with_imports())), more)
+
+
+def listed(body: bytes, experts: tuple[ExpertSpec, ...] = LIST) -> Header:
+    return header(body, experts=experts, fingerprint=fingerprint(model_with_imports()))
+
+
+def refusal_with(stored: bytes, experts: tuple[ExpertSpec, ...]) -> str:
+    with pytest.raises(UnusableSnapshot) as refused:
+        restore(stored, "versions/30", experts)
+    return str(refused.value)
+
+
+def with_expert(spec: ExpertSpec, thing: Any) -> bytes:
+    """Return a snapshot whose expert has been replaced."""
+    stored = copy.copy(model_with_imports())
+    experts = [pickle_body(expert) for expert in stored.experts]
+    experts[LIST.index(spec)] = pickle.dumps(thing, protocol=5)
+    stored.specs, stored.experts = (), experts  # type: ignore[assignment]
+    body = pickle_body(stored)
+    return pack(listed(body), body)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        os.system,
+        eval,
+        getattr,
+        open,
+        np.load,
+        river.stream.iter_csv,
+        river.datasets.Phishing,
+        subprocess.Popen,
+        copy.copy,
+    ],
+    ids=attrgetter("__name__"),
+)
+@pytest.mark.parametrize("spec", [FOREST, OWN, BUILT_IN["linear"]], ids=attrgetter("name"))
+def test_an_imported_expert_widens_the_allow_list_by_classes_of_its_package_alone(spec: ExpertSpec, call: Any) -> None:
+    assert "not allowed in a model" in refusal_with(with_expert(spec, Evil(call, "touched")), LIST)
+
+
+def test_classes_of_a_shop_are_allowed_to_its_own_expert_alone() -> None:
+    thing = Evil(own_models.Constant)
+    assert "not allowed in a model" in refusal_with(with_expert(FOREST, thing), LIST)
+    assert "it contains Constant instead of the expert own" in refusal_with(with_expert(OWN, thing), LIST)
+
+
+def test_what_a_package_imports_from_elsewhere_is_not_of_it() -> None:
+    assert not _is_implied(OWN, "tests.harness.own_models", "random")
+    assert not _is_implied(OWN, "tests.harness.own_models", "Classifier.mro")
+    assert not _is_implied(FOREST, "river.datasets", "Phishing")
+    assert not _is_implied(OWN, "stream_app.services.runtime.process", "Process")
+    assert _is_implied(OWN, "tests.harness.own_models", "Constant")
+
+
+def test_a_faulty_setting_is_no_fault_of_the_snapshot() -> None:
+    gone = ExpertSpec("gone", "no_such_package.Model")
+    with pytest.raises(ContradictorySettings, match="no_such_package"):
+        restore(STORED, "here", (*DEFAULT, gone))

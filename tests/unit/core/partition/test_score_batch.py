@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from stream_app.core.alerts.ranking import Ranking
@@ -23,8 +25,7 @@ class OrdersModel:
         self.scored = 0  # rows that were scored after events
 
     def decide(self, view: StateFrame) -> Scores:
-        like = trained_model().decide(view)
-        return Scores(like.features, like.log_odds, view["orders"] + view.now, like.source, like.version)
+        return replace(trained_model().decide(view), probability=view["orders"] + view.now)
 
     def score(self, view: StateFrame) -> Floats:
         self.scored += len(view.now)

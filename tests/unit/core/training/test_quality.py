@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from stream_app.core.expert_spec import BUILT_IN, DEFAULT, ExpertSpec
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, precision_at, roc_auc
 from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.labels import CHURNED, Matured
+from stream_app.core.model.scores import LogOddsColumns
 from stream_app.core.training import quality as quality_module
 from stream_app.core.training.quality import ALL, PRODUCT, RECENT, RECENT_DAYS, Figures, Quality, Sample, row_type
 from stream_app.core.training.trainer import Trainer
@@ -24,6 +28,7 @@ from tests.harness.shops import SHOP, T0, matured_rows, separable, trained_model
 CAPACITY = 7
 DAYS = 40
 FIRST_DAY = T0 // DAY_US
+BAYES = ExpertSpec("bayes", "river.naive_bayes.GaussianNB")
 
 
 def day_of_rows(day: int, rows: int = 40) -> list[Matured]:
@@ -33,7 +38,7 @@ def day_of_rows(day: int, rows: int = 40) -> list[Matured]:
 
 
 def kept(days: range) -> tuple[Quality, list[Matured]]:
-    quality, every = Quality(trained_model().names, CAPACITY), list[Matured]()
+    quality, every = Quality(DEFAULT, CAPACITY), list[Matured]()
     for day in days:
         matured = day_of_rows(day)
         quality.add(matured)
@@ -89,7 +94,7 @@ def test_the_tenths_are_promise_and_outcome() -> None:
 
 
 def test_too_few_of_one_outcome_give_no_auc_but_a_loss() -> None:
-    quality = Quality(trained_model().names, CAPACITY)
+    quality = Quality(DEFAULT, CAPACITY)
     assert quality.figures(PRODUCT, ALL) is None
     quality.add([one for one in day_of_rows(0) if one.label == CHURNED])
     found = quality.figures(PRODUCT, ALL)
@@ -119,7 +124,7 @@ def test_the_sample_is_bounded_uniform_and_the_same_in_any_order(monkeypatch: py
 def test_a_checkpoint_brings_all_of_it_back() -> None:
     whole, _ = kept(range(12))
     first, _ = kept(range(5))
-    again = Quality(trained_model().names, CAPACITY)
+    again = Quality(DEFAULT, CAPACITY)
     again.restore(first.stored())
     for day in range(5, 12):
         again.add(day_of_rows(day))
@@ -128,12 +133,46 @@ def test_a_checkpoint_brings_all_of_it_back() -> None:
         assert again.figures("linear", window) == whole.figures("linear", window)
 
 
-def test_what_was_stored_of_other_experts_is_left_and_so_is_nothing() -> None:
-    stored = kept(range(3))[0].stored()
-    other = Quality(("linear",), CAPACITY)
-    other.restore(stored)
-    other.restore(b"")
-    assert other.sums(ALL) is None
+def test_nothing_is_restored_from_nothing() -> None:
+    empty = Quality(DEFAULT, CAPACITY)
+    empty.restore(b"")
+    assert empty.sums(ALL) is None
+
+
+def test_experts_that_stay_keep_their_figures_and_new_ones_begin_without() -> None:
+    before, matured = kept(range(8))
+    experts = (BUILT_IN["tree"], BAYES, BUILT_IN["linear"])
+    after = Quality(experts, CAPACITY)
+    after.restore(before.stored())
+    for window in (RECENT, ALL):
+        for scorer in ("product", "linear", "tree", "mixture"):
+            assert after.figures(scorer, window) == before.figures(scorer, window) is not None
+        assert after.figures("bayes", window) is None
+    # A day of decisions that it has scored: its figures are those of this day.
+    packed = LogOddsColumns(experts).pack(np.tile([0.5, -1.0, 0.25, 1.0], (40, 1)), np.zeros(40))
+    day = day_of_rows(9)
+    after.add(
+        [
+            replace(one, pending=replace(one.pending, log_odds=row.tobytes()))
+            for one, row in zip(day, packed, strict=True)
+        ]
+    )
+    found, sums = after.figures("bayes", ALL), after.sums(ALL)
+    labels = np.array([one.label for one in day])
+    assert found is not None
+    assert found.log_loss == pytest.approx(np.logaddexp(0.0, np.where(labels == 1, 1.0, -1.0)).mean(), abs=1e-6)
+    assert sums is not None
+    every = len(matured) + len(day)
+    assert sums.scored == [every, every, len(day), every, every]
+
+
+def test_an_expert_with_other_arguments_is_a_new_one() -> None:
+    first = Quality((BUILT_IN["linear"], BAYES), CAPACITY)
+    first.add(day_of_rows(1))
+    again = Quality((BUILT_IN["linear"], msgspec.structs.replace(BAYES, features=("recency",))), CAPACITY)
+    again.restore(first.stored())
+    assert again.figures("bayes", ALL) is None
+    assert again.figures("linear", ALL) == first.figures("linear", ALL) is not None
 
 
 def test_the_trainers_checkpoint_holds_it() -> None:

@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from stream_app.adapters.kafka.refusals import InvalidRecordError
+from stream_app.core.expert_spec import DEFAULT, ExpertSpec
 from stream_app.core.messages.outgoing import SEQUENCE, Outgoing, pack, sequence_of
 from stream_app.core.messages.schema import PolicyRecord, Tick, decode_control, decode_tick
 from stream_app.core.model.churn_model import ChurnModel
@@ -31,7 +32,14 @@ from stream_app.core.policy.policy import Capacity, Policy
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, HOUR_US, micros
 from stream_app.core.uplift.holdout import Holdout
-from stream_app.errors import ContradictorySettings, KafkaDenied, NoBroker, UnknownPolicy, UnusablePolicy
+from stream_app.errors import (
+    ContradictorySettings,
+    KafkaDenied,
+    NoBroker,
+    UnknownPolicy,
+    UnusablePolicy,
+    UnusableSnapshot,
+)
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime import outbox_relay as relay_module, process
 from stream_app.services.runtime.outbox_relay import OutboxRelay
@@ -577,6 +585,45 @@ def test_a_version_that_nobody_makes_is_waited_for_once_or_not_at_all() -> None:
         for _ in range(3):
             await models.get(12)
         assert len(looks) == 60
+
+    run(story())
+
+
+OWN = ExpertSpec("own", "tests.harness.own_models.make_regression")
+
+
+def test_a_worker_with_another_list_of_experts_than_the_trainer_does_not_score() -> None:
+    async def story() -> None:
+        store = MemoryModelStore(MemoryServer(), keep=9)
+        await store.claim("t")
+        relisted = ChurnModel(SHOP.horizon, SHOP.decide_every, 1, (*DEFAULT, OWN))
+        for number, model in enumerate((trained_model(), trained_model(), relisted), start=1):
+            stored = snapshot(model)
+            version = ModelVersion(number, number, "f", 0, len(stored), {}, 0)
+            await store.checkpoint(
+                base=number - 1, number=number, checkpoint=b"c", through=0, version=version, snapshot=stored
+            )
+        # 1. One that still has the old list is refused when it starts, and when it meets the new version.
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+
+        old = ModelVersions(store, SHOP, sleep)
+        for asked in (old.check(), old.get(3)):
+            with pytest.raises(UnusableSnapshot, match="of version 3") as refused:
+                await asked
+            assert "linear, cells, prior, tree, recency, plain, own" in str(refused.value)
+            assert "model.experts" in str(refused.value)
+        assert len(waits) == 60  # the trainer may be about to start with it
+        # 2. So is one that gives the model other arguments.
+        other = msgspec.structs.replace(OWN, arguments={"learning_rate": 0.5})
+        with pytest.raises(UnusableSnapshot, match="gives its experts other settings"):
+            await ModelVersions(store, SHOP.with_experts((*DEFAULT, other)), sleep).check()
+        # 3. One with the new list scores with earlier versions too: the new expert is untrained there.
+        new = ModelVersions(store, SHOP.with_experts((*DEFAULT, OWN)))
+        await new.check()
+        assert [(await new.get(number)).names[-2] for number in (0, 2, 3)] == ["own"] * 3
 
     run(story())
 
