@@ -17,6 +17,7 @@ from stream_app.cli.options import ConfigOption, JsonOption, LangOption, SetOpti
 from stream_app.cli.output import iso_time, local_time, results, write_document
 from stream_app.cli.state import StoredCustomer, stored_customer
 from stream_app.config import LiveConfig
+from stream_app.core.causes.inference import without_causes
 from stream_app.core.durations import format_duration
 from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
@@ -84,11 +85,13 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
     shop = config.shop.settings()
     explainer = Explainer(shop, unclassified)
     explainer.shops = Shops(stored.summary.shops)
-    explainer.classify.model = model = await _model(stores, stored.summary.version)
+    learned = shop.learn_causes or shop.plans_calls
+    explainer.classify.model = model = await _model(stores, stored.summary.version) if learned else None
     profile = explainer.profile(stored.customer, micros(at))
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
     views = Views(load_playbook(config.delivery.playbook), shop.zone, config.delivery.currency, shop.horizon)
     urgent = any(one.note.urgent for one in alerts)
+    explanation, find_out = explainer.explain(profile), any(one.note.find_out for one in alerts)
     worth = float(monthly_worth(profile.frame)[0])
     probability = None if math.isnan(stored.score) else stored.score
     band = None if probability is None else band_of(probability)
@@ -106,7 +109,8 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
         version=stored.summary.version,
         shop_id=profile.shop.name,
         urgent=urgent,
-        explanation=explainer.explain(profile),
+        explanation=without_causes(explanation) if find_out else explanation,
+        find_out=find_out,
         contact_rules=shop.contact_rules,
     )
     if shop.plans_calls and probability is not None and model is not None:

@@ -46,7 +46,7 @@ class _Line(msgspec.Struct):
 
     @property
     def likeliest_cause(self) -> str:
-        """Empty for a blind alert."""
+        """Empty for a blind alert of `shop.alerts`."""
         causes = (*self.causes, *(one.key for one in self.explanation.causes), self.cause)
         return causes[0] if causes else ""
 

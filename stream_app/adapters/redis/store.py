@@ -57,7 +57,8 @@ class Scripts:
     async def together(self, name: str, keys: Sequence[str], *args: bytes | str | int) -> Any:
         """Run a script like a call, in one round trip with all calls of this method that are made at the same time.
 
-        The calls are independent: each fails or succeeds alone, and they may be executed in any order.
+        The calls are independent: each fails or succeeds alone, and they may be executed in any order. A caller must
+        not cancel its call before the others are sent.
         """
         if isinstance(self._client, RedisCluster):
             return await self(name, keys, *args)
@@ -68,7 +69,8 @@ class Scripts:
             calls, self._waiting = self._waiting, []
             replies = await self._replies(self._client, calls)
             for one, reply in zip(calls, replies, strict=True):
-                one.reply.set_result(reply)
+                if not one.reply.done():  # its caller was cancelled
+                    one.reply.set_result(reply)
         reply = await call.reply
         if isinstance(reply, NoScriptError):  # the first call, or Redis has restarted
             return await self(name, keys, *args)

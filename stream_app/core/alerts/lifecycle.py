@@ -158,7 +158,7 @@ def is_blind(alert_key: str, settings: Settings) -> bool:
     Only these alerts measure how often the likely causes are right, since people tend to confirm what they are shown.
 
     >>> sum(is_blind(f"al_{number}", Settings(blind_share=0.1)) for number in range(10_000))
-    985
+    998
     """
     return xxhash.xxh3_64_intdigest(alert_key.encode(), seed=settings.seed % (1 << 64)) < settings.blind_share * (
         1 << 64

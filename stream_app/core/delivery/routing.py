@@ -45,12 +45,12 @@ class Route:
     max_bytes: int = 15_000
 
     def takes(self, alert: AlertOpened) -> bool:
-        """Return whether this channel receives an alert."""
+        """Return whether this channel receives an alert. One that hides its causes passes a filter by cause."""
         causes = alert.explanation.causes
         return (
             self.alerts in {ALL, URGENT if alert.urgent else DIGEST}
             and (not self.shops or alert.shop_id in self.shops)
-            and (not self.causes or (bool(causes) and causes[0].key in self.causes))
+            and (not self.causes or alert.find_out or (bool(causes) and causes[0].key in self.causes))
         )
 
     def collects(self, alert: AlertOpened) -> bool:

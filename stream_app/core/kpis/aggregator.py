@@ -61,7 +61,8 @@ class KpiAggregator:
         return Counter(self._key(one, alert) for one, alert in opened if alert is not None and not alert.is_held_out)
 
     def _key(self, customer: Customer, alert: Alert) -> tuple[str, str, str]:
-        return self.shop_of(customer), alert.likeliest_cause or UNKNOWN, alert.opening_segment or UNKNOWN
+        cause = "" if alert.blind else alert.likeliest_cause
+        return self.shop_of(customer), cause or UNKNOWN, alert.opening_segment or UNKNOWN
 
     def shop_of(self, customer: Customer) -> str:
         """Return the shop where a customer ordered last."""

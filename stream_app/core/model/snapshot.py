@@ -20,7 +20,7 @@ import pickle
 import pkgutil
 import struct
 from collections.abc import Collection, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -44,6 +44,7 @@ FORMAT: Final = 5
 MAGIC: Final = b"churnmdl"
 # Allowed array types, in numpy's notation: plain numbers.
 CODES: Final = frozenset({"<f8", "<f4", "<i8", "<i4", "<u8", "<u4", "|i1", "|u1", "|b1"})
+_LISTED: Final = 5  # since this format, a header has a list of experts
 PROBES: Final = 64  # number of rows used for a fingerprint
 _RIVER: Final[str] = river.__version__  # type: ignore[attr-defined] # River does not export it by name
 _LENGTH: Final = struct.Struct("<I")
@@ -124,7 +125,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         numpy: version of numpy, whose major version must match.
         schema: hash of the names of features, slots and stored score columns.
         fingerprint: fingerprint of the model.
-        checksum: checksum of the body.
+        checksum: see `checksum`.
         experts: the experts of the model, in the order in which the body holds them.
     """
 
@@ -137,6 +138,11 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     experts: tuple[ExpertSpec, ...] = DEFAULT
 
 
+def checksum(body: bytes, experts: Sequence[ExpertSpec] = ()) -> str:
+    """Return the checksum of a snapshot: of its body, and of its list of experts, which says what the body means."""
+    return xxhash.xxh3_128_hexdigest(body + (msgspec.json.encode(experts) if experts else b""))
+
+
 def snapshot(churn_model: ChurnModel) -> bytes:
     """Serialize a model for `restore`. Equal models may give different bytes; compare fingerprints instead."""
     body = body_of(churn_model)
@@ -146,7 +152,7 @@ def snapshot(churn_model: ChurnModel) -> bytes:
         numpy=np.__version__,
         schema=schema(),
         fingerprint=fingerprint(churn_model),
-        checksum=xxhash.xxh3_128_hexdigest(body),
+        checksum=checksum(body, churn_model.specs),
         experts=churn_model.specs,
     )
     return pack(header, body)
@@ -350,8 +356,14 @@ def _is_implied(spec: ExpertSpec, module: str, name: str) -> bool:
         return (module, name) == _RIVER_EXPERT or (module, name) in _STANDARD
     if (module, name) in _needed(spec):
         return True
-    found = None if "." in name else getattr(pkgutil.resolve_name(module), name, None)
+    found = None if "." in name else getattr(_imported(module), name, None)
     return isinstance(found, type) and _is_within(found.__module__, packages)
+
+
+def _imported(module: str) -> object:
+    """Return a module of a package that has been imported, or None if it has not: foreign bytes import nothing."""
+    top, *parts = module.split(".")
+    return reduce(lambda found, part: getattr(found, part, None), parts, pkgutil.resolve_name(top))
 
 
 def _is_within(module: str, packages: Collection[str]) -> bool:
@@ -409,7 +421,7 @@ def _check(header: Header, body: bytes, source: str) -> None:
         _refuse(source, f"it contains arrays of numpy {header.numpy}; numpy {np.__version__} is installed", remedy)
     if header.schema != schema() and header.schema not in SNAPSHOT_SCHEMAS:
         _refuse(source, "it was trained with other features, slots or experts", _TRAIN_AGAIN)
-    if header.checksum != xxhash.xxh3_128_hexdigest(body):
+    if header.checksum != (checksum(body, header.experts) if header.format >= _LISTED else checksum(body)):
         _refuse(source, "its body is incomplete or was modified", _USE_ANOTHER)
 
 

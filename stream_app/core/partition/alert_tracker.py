@@ -227,7 +227,7 @@ class AlertTracker:
         self, customer: Customer, before: ComplaintsBefore, event: Complaint, at: int, stream_time: int
     ) -> None:
         """Update a customer's service targets after a complaint event; see `SlaWatch.update` and `SlaWatch.review`."""
-        self._add_breaches(self.sla.update(customer, before, at, stream_time))
+        self._add_breaches(self.sla.update(customer, before, at, stream_time, self._explainer.shop_of(customer)))
         if self._settings.one_case_per_complaint and is_low_review(event):
             self._add_breaches(self.sla.review(customer, at, stream_time))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.causes.feedback import Confirmation, Feedback, FiledText
 from stream_app.core.causes.inference import explain, read_evidence
+from stream_app.core.causes.learning import LearnedCauses
+from stream_app.core.causes.rule import EvidenceRule
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.enumerations import ComplaintAction
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
@@ -23,6 +25,15 @@ from stream_app.core.units import DAY_US
 DEFAULT_SOLVE: Final = 3 * DAY_US  # age at which an open complaint becomes evidence if the shop has not set a target
 
 
+class _Learned(NamedTuple):
+    """Priors and rules as of a number of confirmations, which are the same for all customers."""
+
+    causes: LearnedCauses
+    total: int
+    priors: tuple[dict[str, float], dict[str, float]]
+    rules: tuple[EvidenceRule, ...]
+
+
 class Explainer:
     """Records what events reveal about shops and customers, explains customers' risk, and collects staff's feedback.
 
@@ -36,6 +47,7 @@ class Explainer:
         self.classify = TextClassifier(reader)
         self._settings = settings
         self._feedback = Feedback()
+        self._learned: _Learned | None = None
 
     def record_event(
         self, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool, stream_time: int
@@ -97,7 +109,10 @@ class Explainer:
         priors = settings.one_time_priors, settings.repeat_priors
         if feedback is None:
             return explain(profile, priors[profile.repeats > 0])
-        return explain(profile, feedback.causes.priors(*priors)[profile.repeats > 0], feedback.causes.rules())
+        causes = feedback.causes
+        if self._learned is None or self._learned.causes is not causes or self._learned.total != causes.total:
+            self._learned = _Learned(causes, causes.total, causes.priors(*priors), causes.rules())
+        return explain(profile, self._learned.priors[profile.repeats > 0], self._learned.rules)
 
     def record_cause(
         self, customer: Customer, at: int, alert_id: str, cause: str, named: Sequence[str], blind: bool

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from stream_app.core.alerts.sla import (
     COMPLAINT,
     LOW_REVIEW,
+    UNANSWERED,
     CaseKey,
     ComplaintsBefore,
     SlaBreachEnded,
@@ -120,7 +121,9 @@ class SlaWatch:
     def _expires_at(self, target: Target) -> int:
         return target[0] + self._settings.alert_lifetime
 
-    def update(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> list[MissedTarget]:
+    def update(
+        self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int, shop: KnownShop
+    ) -> list[MissedTarget]:
         """Set timers for targets added by a complaint event, and record targets that the event meets too late.
 
         Args:
@@ -128,6 +131,7 @@ class SlaWatch:
             before: the customer's complaints before the event.
             at: time of the event, microseconds.
             stream_time: microseconds.
+            shop: the customer's shop.
 
         Returns:
             The added targets that are already overdue because the complaint arrived late.
@@ -140,7 +144,8 @@ class SlaWatch:
         # of the replaced one were not met, and its alert stays open until it expires.
         replaced = not before.keys <= keys_of(customer.vector)
         if self._settings.one_case_per_complaint:
-            self._end_cases(customer, before, after, at, replaced=replaced)
+            left = {one for one in after if one[1] == UNANSWERED or is_announced(one, shop)}
+            self._end_cases(customer, before, left, at, replaced=replaced)
         else:
             self._end_targets(customer, before, after, at, stream_time, replaced=replaced)
         return [(customer, target) for target in added if target[0] < stream_time]
@@ -169,7 +174,10 @@ class SlaWatch:
     def _end_cases(
         self, customer: Customer, before: ComplaintsBefore, after: set[Target], at: int, *, replaced: bool
     ) -> None:
-        """End the cases of complaints without a target left. If a complaint was opened again, its case goes on."""
+        """End the cases of complaints without a target left. If a complaint was opened again, its case goes on.
+
+        In a shop that has never reported a solution, an answered complaint has no target left: its case would not end.
+        """
         then, now = ({case_of(target, self._settings) for target in targets} for targets in (before.targets, after))
         for key in sorted(then - now):
             case = customer.cases.pop(key, None)

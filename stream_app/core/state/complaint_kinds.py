@@ -113,7 +113,7 @@ unclassified: Final = _Unclassified()
 def kind_of(event: Complaint, classify: Classifier) -> str:
     """Return what a complaint is about: one of COMPLAINED, or OTHER.
 
-    The text is classified only if the category is missing or `other`.
+    The text is classified only if the category is missing or `other`, and staff have not filed it there.
 
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
@@ -122,6 +122,6 @@ def kind_of(event: Complaint, classify: Classifier) -> str:
     ['logistics', 'other']
     """
     named = (event.category or OTHER).strip().lower()
-    if named == OTHER:
+    if named == OTHER and event.action is not ComplaintAction.REFILED:
         return classify(event.text) if event.text else OTHER
     return _KINDS.get(named, OTHER)

@@ -124,10 +124,11 @@ def _count_complaint(counters: Counters[int], place: int, event: Complaint, clas
 
 
 def _move_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
-    """Move a complaint from the kind that its text was taken for, if the text is given, to the one filed by staff."""
-    if not event.category:
-        return
+    """Move a complaint from the kind that its text was taken for, if the text is given, to the one filed by staff.
+
+    Nothing changes if no complaint of the former kind was counted: its category was given, or its period is over.
+    """
     taken_for = place + _PLACE[f"about_{classify(event.text) if event.text else OTHER}"]
-    if counters[taken_for]:
+    if event.category and counters[taken_for]:
         counters[taken_for] -= 1
-    count(counters, place + _PLACE[f"about_{kind_of(event, classify)}"])
+        count(counters, place + _PLACE[f"about_{kind_of(event, classify)}"])

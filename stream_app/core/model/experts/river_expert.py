@@ -66,7 +66,16 @@ class RiverExpert(Expert):
         """Return the model's log-odds, or the prior until enough rows have been learned."""
         if self._learned < ENOUGH:
             return rows.prior.copy()
-        return np.array([_logit(churn_probability(self._model, x)) for x in self.inputs(rows)])
+        prior = rows.prior.tolist()
+        return np.array([self._answer(x, instead) for x, instead in zip(self.inputs(rows), prior, strict=True)])
+
+    def _answer(self, x: dict[Hashable, Any], prior: float) -> float:
+        """Return the model's log-odds of a row, or the prior if the model fails, so that only it fails."""
+        try:
+            probability = churn_probability(self._model, x)
+        except Exception:  # noqa: BLE001 - a model of the shop may raise anything
+            return prior
+        return _logit(probability) if math.isfinite(probability) else prior
 
     def learn(self, rows: Rows, labels: Labels) -> None:
         for x, label in zip(self.inputs(rows), labels.tolist(), strict=True):

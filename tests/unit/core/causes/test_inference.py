@@ -241,6 +241,20 @@ def test_a_complaint_that_staff_refile_moves_to_their_category() -> None:
     assert "price_complaint" in evidence_of(told)
 
 
+def test_a_complaint_whose_category_was_given_is_not_counted_twice() -> None:
+    opened = complaint(12.0, category="quality")
+    told = explained(*TWICE, opened, complaint(13.0, "refiled", category="delivery"))
+    assert "logistics_complaint" not in evidence_of(told)
+
+
+def test_a_text_that_staff_file_under_other_is_learned_as_such() -> None:
+    opened = complaint(12.0, text="too expensive")
+    refiled = complaint(13.0, "refiled", text="too expensive", category="Other")
+    (filed,) = shop_of(*TWICE, opened, refiled).explainer.take_feedback().filed
+    assert (filed.kind, filed.lexicon) == ("other", "price")
+    assert "price_complaint" not in evidence_of(explained(*TWICE, opened, refiled))
+
+
 def test_a_refiled_text_goes_to_the_trainer_and_counts_as_no_further_complaint() -> None:
     opened = complaint(12.0, text="too expensive")
     before = shop_of(*TWICE, opened)

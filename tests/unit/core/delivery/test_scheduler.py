@@ -200,10 +200,12 @@ def test_who_is_told_what() -> None:
         Route("shop", shops=frozenset({"s2"})),
         Route("cause", causes=frozenset({"price"})),
     ]
-    messages = [urgent("u"), alert("d", shop_id="s2"), alert("p", explanation=price), alert("n")]
+    blind = alert("b", find_out=True)  # its cause is hidden, not another one
+    messages = [urgent("u"), alert("d", shop_id="s2"), alert("p", explanation=price), alert("n"), blind]
     notifier = Notifier(*routes)
     notifier.take(*messages)
-    assert set(notifier.states()) == {"u:urgent", "d:rest", "d:shop", "p:rest", "p:cause", "n:rest"}
+    told = {"u:urgent", "d:rest", "d:shop", "p:rest", "p:cause", "n:rest", "b:rest", "b:cause"}
+    assert set(notifier.states()) == told
 
 
 def test_a_program_gets_every_alert_by_itself_when_it_comes() -> None:

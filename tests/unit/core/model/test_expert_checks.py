@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stream_app.core.expert_spec import BUILT_IN, ExpertSpec
 from stream_app.core.model.expert_checks import Cost, check_expert, check_experts
+from stream_app.core.model.experts.expert import Rows
+from stream_app.core.model.experts.river_expert import RiverExpert
+from stream_app.core.model.features import NAMES, PLACE
 from stream_app.errors import ContradictorySettings
+from tests.harness import own_models
 from tests.harness.own_models import PATH
 
 TREE = {"model": "river.tree.HoeffdingTreeClassifier"}
@@ -99,3 +105,18 @@ def test_the_costs_are_per_row() -> None:
     moments = iter([0.0, 3.0, 10.0, 10.5])  # 300 labels in 3 s, 50 decisions in half a second
     cost = check_expert(ExpertSpec("own", f"{PATH}.Constant"), lambda: next(moments))
     assert (cost.label, cost.decision) == (10_000.0, 10_000.0)
+
+
+class Odd(own_models.Constant):
+    """Has no answer for customers of the future, and fails for those of the past."""
+
+    def predict_proba_one(self, x: own_models.X, **kwargs: Any) -> dict[Any, float]:  # noqa: ARG002 - River's
+        return {0: 1.0 / x["recency"], 1: x["recency"] - x["recency"] if x["recency"] < 100.0 else float("nan")}
+
+
+def test_a_model_without_an_answer_is_replaced_by_the_prior(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_app.core.model.experts.river_expert.ENOUGH", 0)
+    rows = np.zeros((3, len(NAMES)))
+    rows[:, PLACE["recency"]] = (0.0, 2.0, np.inf)  # divides by zero, predicts 0, predicts NaN
+    found = RiverExpert(Odd(), ("recency",)).log_odds(Rows(rows, np.array([0.5, 0.25, -1.5])))
+    assert found.tolist() == [0.5, pytest.approx(math.log(0.05 / 0.95)), -1.5]

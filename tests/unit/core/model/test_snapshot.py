@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 import river.datasets
 import river.stream
-import xxhash
 from hypothesis import given, strategies as st
 
 from stream_app.core.expert_spec import BUILT_IN, DEFAULT, ExpertSpec, is_same_list
@@ -37,6 +36,7 @@ from stream_app.core.model.snapshot import (
     _is_implied,
     array,
     body_of,
+    checksum,
     fingerprint,
     listed_experts,
     pack,
@@ -61,8 +61,9 @@ BODY: Final = STORED[START + SIZE :]
 
 def header(body: bytes = BODY, **changes: Any) -> Header:
     """Return the header of the stored snapshot, with the checksum of a body."""
-    written = msgspec.json.decode(STORED[START : START + SIZE], type=Header)
-    return msgspec.structs.replace(written, checksum=xxhash.xxh3_128_hexdigest(body), **changes)
+    written = msgspec.structs.replace(msgspec.json.decode(STORED[START : START + SIZE], type=Header), **changes)
+    experts = written.experts if written.format >= 5 else ()
+    return msgspec.structs.replace(written, checksum=checksum(body, experts))
 
 
 def refusal(stored: bytes) -> str:
@@ -523,6 +524,12 @@ def test_what_a_package_imports_from_elsewhere_is_not_of_it() -> None:
     assert not _is_implied(FOREST, "river.datasets", "Phishing")
     assert not _is_implied(OWN, "stream_app.services.runtime.process", "Process")
     assert _is_implied(OWN, "tests.harness.own_models", "Constant")
+
+
+def test_foreign_bytes_import_no_module() -> None:
+    name = "tests.unit.core.model.never_imported"
+    assert not _is_implied(OWN, name, "Thing")
+    assert not _is_implied(OWN, f"{OWN_MODELS}.compose", "missing")
 
 
 def test_a_faulty_setting_is_no_fault_of_the_snapshot() -> None:

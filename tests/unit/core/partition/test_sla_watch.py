@@ -222,6 +222,15 @@ ONE_CASE: Final = msgspec.structs.replace(SHOP, rank_by="worth")
 PLANNING: Final = planning_model()
 
 
+def test_an_answer_ends_a_case_in_a_shop_that_never_says_when_complaints_are_solved() -> None:
+    partition, effects = PartitionProcessor(ONE_CASE), []
+    for one in (*BEFORE[:2], order("ann", T0 - DAY_US), step(0), step(30, ANSWERED)):
+        partition.apply(one, one.at)
+        effects.append(partition.finish(PLANNING))
+    effects.append(cases_after(partition, 100))
+    assert told(*effects) == [("unanswered", 24.0), ("met", 30.0)]
+
+
 def cases_after(partition: PartitionProcessor, hours: float) -> Effects:
     partition.advance(T0 + round(hours * HOUR_US))
     return partition.finish(PLANNING)

@@ -153,7 +153,7 @@ def test_experts_that_stay_keep_their_figures_and_new_ones_begin_without() -> No
     day = day_of_rows(9)
     after.add(
         [
-            replace(one, pending=replace(one.pending, log_odds=row.tobytes()))
+            replace(one, pending=msgspec.structs.replace(one.pending, log_odds=row.tobytes()))
             for one, row in zip(day, packed, strict=True)
         ]
     )
