@@ -15,7 +15,7 @@ from benchmarks.rounds import Pairs
 from tests.harness.processes import LiveSystem
 
 RUN_SECONDS: Final = 180.0  # after which a run counts as hung
-# Decoding, merging, states, scores of every event, commit and outbox are always on.
+# Decoding, merging, states, scores after events, commit and outbox are always on.
 _SCORED: Final = "worker, scores on shop.scores"
 VARIANTS: Final[dict[str, dict[str, str]]] = {
     "worker": {"worker.publish_scores": "false"},

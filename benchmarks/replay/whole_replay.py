@@ -51,7 +51,7 @@ def replay(
     partitions: int = 1,
     keep: Callable[[Replay], None] = lambda _: None,
 ) -> Run:
-    """Replay a log: apply and score every event, make, label and learn from every decision.
+    """Replay a log: apply every event, score its customer, make, label and learn from every decision.
 
     Args:
         log: the file.

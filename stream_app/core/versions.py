@@ -1,7 +1,9 @@
 """Compatibility with earlier releases: aliases of stored names, and upgrade steps between versions.
 
 Everything here is plain data or a function on bytes and imports nothing from the current program: a step belongs to the
-version it reads, while current names and layouts change. docs/state-formats.md describes how to add a step.
+version it reads, while current names and layouts change. A step of a snapshot can only change the model that was read:
+`_use_pipelines` therefore depends on the current experts (`warm_start`, `scaler`, `export`), and tests hold it to stored
+models. docs/state-formats.md describes how to add a step.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Replay:
         self.partitions = [PartitionProcessor(settings, complaint_reader()) for _ in range(partitions)]
         self.churn_model = ChurnModel.of(settings)
         for partition in self.partitions:
-            partition.follow(self.churn_model)
+            partition.use_model(self.churn_model)
         self.outcome = Outcome(DecisionColumns(self.churn_model.names))
         self._use(settings)
         self._on_progress = on_progress or (lambda _events, _decisions: None)

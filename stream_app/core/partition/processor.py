@@ -82,7 +82,7 @@ class PartitionProcessor:
         self._tracked_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self.alerts.use(settings, self.stream_time)
 
-    def follow(self, model: Model) -> None:
+    def use_model(self, model: Model) -> None:
         """Explain customers and classify complaints by a model from now on."""
         self.explainer.classify.model = model
 

@@ -155,7 +155,7 @@ class PartitionTask:
         Args:
             model: the model of `version`.
         """
-        self.processor.follow(model)
+        self.processor.use_model(model)
         step = Step(self.number, self.processor.decisions.made + self.limits.decisions)
         tick = self._apply_chunk(step)
         return None if tick is None and step.is_empty and not self._released else (step, tick)

@@ -120,7 +120,7 @@ def test_the_model_in_force_explains_and_classifies() -> None:
     found = {}
     for learns in (True, False):
         partition = PartitionProcessor(msgspec.structs.replace(SHOP, learn_causes=learns))
-        partition.follow(learned)
+        partition.use_model(learned)
         partition.apply(order("c", T0), T0)
         customer = partition.customers["c"]
         explained = partition.explainer.explain(partition.explainer.profile(customer, OPENED))
@@ -128,7 +128,7 @@ def test_the_model_in_force_explains_and_classifies() -> None:
     assert found == {True: "natural", False: "forgot_shop"}
     partition = PartitionProcessor(SHOP)
     assert partition.explainer.classify("?") == "other"
-    partition.follow(learned)
+    partition.use_model(learned)
     assert partition.explainer.classify("?") == "quality"
 
 
