@@ -340,7 +340,7 @@ def test_the_owner_of_the_clock_advances_time_and_publishes_the_version(make: Ma
         lambda: all(of[-1].occurred_at > killed + timedelta(seconds=1) for of in ticks_of(live)),
         SECONDS,
     )
-    assert other.stop() == 0
+    assert other.stop() == 0, other.tail()
 
 
 async def _learned(stores: Stores) -> None:
