@@ -2,8 +2,8 @@
 
 Everything here is plain data or a function on bytes and imports nothing from the current program: a step belongs to the
 version it reads, while current names and layouts change. A step of a snapshot can only change the model that was read:
-`_use_pipelines` therefore depends on the current experts (`warm_start`, `scaler`, `export`), and tests hold it to stored
-models. docs/state-formats.md describes how to add a step.
+`_use_pipelines` depends on the current experts (`warm_start`, `scaler`, `export`), and tests hold it to stored models.
+docs/state-formats.md describes how to add a step.
 """
 
 from __future__ import annotations
