@@ -16,7 +16,7 @@ from stream_app.config.kafka import OUTPUTS
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.allocation.allocator import NUMBER as DESK
 from stream_app.core.customers.codec.states import decode_customers
-from stream_app.core.customers.customer import Customer
+from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.messages.outgoing import sequence_of, unpack
@@ -72,11 +72,17 @@ def _differences(name: str, one: Outcome, other: Outcome) -> Iterator[str]:
         yield f"  {key}: {mine.get(key)}\n  != {theirs.get(key)}"
 
 
+def ids_of(customer: Customer) -> list[int]:
+    """Return the hashes of a customer's recent event ids."""
+    ids = customer.ids
+    return [int.from_bytes(ids[at : at + ID_BYTES], "little") for at in range(0, len(ids), ID_BYTES)]
+
+
 def plain_state(customer: Customer) -> tuple[Any, ...]:
     return (
         tuple(customer.vector),
         tuple(customer.counters),
-        tuple(customer.ids),
+        tuple(ids_of(customer)),
         customer.due,
         customer.fresh,
         tuple(

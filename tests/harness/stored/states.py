@@ -13,13 +13,13 @@ from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.customers.codec.states import encode_customers
-from stream_app.core.customers.customer import ID_BYTES, Customer
+from stream_app.core.customers.customer import Customer
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import Outgoing, unpack
 from stream_app.core.partition.progress import Summary
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.settings import Settings
-from tests.harness.processes.outcome import ranked_customers
+from tests.harness.processes.outcome import ids_of, ranked_customers
 from tests.harness.stored.keyspace import entries_of
 
 
@@ -27,9 +27,7 @@ def customer_values(customer: Customer) -> dict[str, Any]:
     return {
         "facts": list(customer.vector),
         "marks": list(customer.counters),
-        "ids": [
-            int.from_bytes(customer.ids[at : at + ID_BYTES], "little") for at in range(0, len(customer.ids), ID_BYTES)
-        ],
+        "ids": ids_of(customer),
         "due": customer.due,
         "fresh": customer.fresh,
         "decisions": [
