@@ -17,6 +17,7 @@ from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.labels import Pending, Returned
 from stream_app.core.model.lost_probability import StepCounts
+from stream_app.core.model.scores import LogOddsColumns
 from stream_app.core.units import DAY_US
 
 _GRAIN: Final = 2.0**32  # sums of multiples of 2^-32 below 2^20 are exact in a float64
@@ -44,8 +45,8 @@ class Cohorts:
         """Add the expected returns of new decisions."""
         if not decisions:
             return
-        logged = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(decisions), -1)
-        stays = 1.0 / (1.0 + np.exp(np.clip(logged[:, -1].astype(np.float64), -LIMIT, LIMIT)))
+        mixture, _ = LogOddsColumns(()).unpack([pending.log_odds for pending in decisions])
+        stays = 1.0 / (1.0 + np.exp(np.clip(mixture[:, 0], -LIMIT, LIMIT)))
         grains = np.round(stays * _GRAIN) / _GRAIN
         days = np.array([pending.decided_at // DAY_US for pending in decisions], dtype=np.int64)
         for day in np.unique(days).tolist():

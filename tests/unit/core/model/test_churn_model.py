@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stream_app.core.arrays import Floats
-from stream_app.core.expert_spec import BUILT_IN
+from stream_app.core.expert_spec import BUILT_IN, DEFAULT, ExpertSpec
 from stream_app.core.model.churn_model import ENOUGH, ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import DriftWatch
@@ -19,9 +19,9 @@ from stream_app.core.model.ensemble import Ensemble
 from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
-from stream_app.core.model.labels import Returned
+from stream_app.core.model.labels import Pending, Returned
 from stream_app.core.model.nowcast import COEFFICIENT, Nowcast
-from stream_app.core.model.scores import EXPERTS as COLUMNS, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE
+from stream_app.core.model.scores import EXPERTS as COLUMNS, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, LogOddsColumns
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import new_vector
@@ -299,6 +299,16 @@ def test_events_are_scored_nearly_as_decisions_are() -> None:
     churn_model, view = trained_model(), some_view()
     odds = [np.log(p / (1 - p)) for p in (churn_model.decide(view).probability, churn_model.score(view))]
     assert np.abs(odds[0] - odds[1]).max() < 2 * LIMIT * churn_model.shares()["tree"] + 1e-9
+
+
+@pytest.mark.parametrize("imported", [{}, {"bayes": -3.0}, {"bayes": -3.0, "forest": 5.0}])
+def test_the_returns_that_are_expected_are_those_of_the_ensemble(imported: dict[str, float]) -> None:
+    added = tuple(ExpertSpec(name, f"river.{name}.Model") for name in imported)
+    log_odds = np.array([[*np.zeros(len(DEFAULT)), *imported.values(), 1.0]])
+    (stored,) = LogOddsColumns((*DEFAULT, *added)).pack(log_odds, np.zeros(1))
+    noted = Cohorts()
+    noted.record_decisions([Pending("c", 0, log_odds=stored.tobytes())])
+    assert noted.expected == {0: pytest.approx(1.0 / (1.0 + np.e), abs=1e-9)}
 
 
 def test_returns_reach_the_nowcast() -> None:
