@@ -38,7 +38,6 @@ class RecencyExpert(Expert):
         self.pipeline = SelectWithDefault(RECENCY, DAY) | RecursiveLogisticRegression(
             offset=RECENCY, group=DAY, offset_deviation=1.0, intercept_deviation=3.0
         )
-        self._days = 0
         self.export()
 
     @property
@@ -53,8 +52,7 @@ class RecencyExpert(Expert):
 
     def learn(self, rows: Rows, labels: Labels) -> None:
         """Learn the rows of a day."""
-        self._days += 1
-        self.regression.learn_group((RECENCY,), rows.features[:, [PLACE[RECENCY]]], labels, self._days)
+        self.regression.learn_group((RECENCY,), rows.features[:, [PLACE[RECENCY]]], labels)
         self.export()
 
     def export(self) -> None:

@@ -10,9 +10,9 @@ from typing import ClassVar, Final
 import numpy as np
 
 from stream_app.core.arrays import Floats
-from stream_app.core.model.estimators import GridEncoder, RecursiveLogisticRegression, SelectWithDefault
-from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows, row_sums
-from stream_app.core.model.experts.recursive import DAY, PRIOR, Span, correction
+from stream_app.core.model.estimators import GridEncoder, SelectWithDefault
+from stream_app.core.model.experts.expert import Labels, Rows, row_sums
+from stream_app.core.model.experts.recursive import DAY, PRIOR, CorrectionExpert, Span, correction
 from stream_app.core.model.features import PLACE
 
 _ORDER_DAYS: Final = (1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 14.5)  # a cell for each of 1 to 6 days, for 7 to 14, and for more
@@ -50,17 +50,13 @@ def grids(horizon: float) -> GridEncoder:
     return GridEncoder(*((axis,) for axis in axes.values()), (few, axes["recency"]), (few, axes["age"]))
 
 
-class BinnedExpert(Expert):
-    """Recursive logistic regression on one-hot encoded cells.
-
-    `pipeline` is the model, as River would use it. Rows are scored from arrays with its weights.
-    """
+class BinnedExpert(CorrectionExpert):
+    """Recursive logistic regression on one-hot encoded cells."""
 
     name: ClassVar[str] = "cells"
 
     def __init__(self, span: Span) -> None:
         self.pipeline = (SelectWithDefault(PRIOR, DAY) + grids(span.horizon)) | correction(span)
-        self._days = 0
         self.export()
 
     @property
@@ -69,32 +65,17 @@ class BinnedExpert(Expert):
         return self.pipeline["TransformerUnion"]["GridEncoder"]
 
     @property
-    def regression(self) -> RecursiveLogisticRegression:
-        """The regression in the pipeline."""
-        return self.pipeline["RecursiveLogisticRegression"]
-
-    @property
     def inputs(self) -> tuple[str, ...]:
-        """The cells: inputs of the regression, beside the prior."""
+        """The cells."""
         return self.encoder.cells
 
     def log_odds(self, rows: Rows) -> Floats:
-        cells = row_sums(self._weights[self.encoder.places(_columns(rows), len(rows.prior))])
-        return np.clip(cells + self._prior_weight * rows.prior + self._intercept, -LIMIT, LIMIT)
+        places = self.encoder.places(_columns(rows), len(rows.prior))
+        return self._corrected(row_sums(self._weights[places]), rows.prior)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
         """Learn the rows of a day."""
-        self._days += 1
-        cells = self.encoder.encode(_columns(rows), len(labels))
-        inputs = np.concatenate([rows.prior[:, None], cells], axis=1)
-        self.regression.learn_group((PRIOR, *self.inputs), inputs, labels, self._days)
-        self.export()
-
-    def export(self) -> None:
-        """Read the arrays for scoring from the pipeline."""
-        self._intercept, weights = self.regression.intercept, self.regression.weights
-        self._prior_weight = weights[PRIOR]
-        self._weights = np.array([weights.get(cell, 0.0) for cell in self.inputs])
+        self._learn_day(rows.prior, self.encoder.encode(_columns(rows), len(labels)), labels)
 
 
 def _columns(rows: Rows) -> dict[str, Floats]:

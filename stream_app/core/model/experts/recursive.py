@@ -13,10 +13,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+
+from stream_app.core.arrays import Floats
 from stream_app.core.model.estimators import RecursiveLogisticRegression
+from stream_app.core.model.experts.expert import LIMIT, Expert, Labels
 
 DAY_EFFECT: Final = 0.3
 BIAS_DEVIATION: Final = 0.25
@@ -65,3 +70,35 @@ def correction(span: Span, clip: float | None = None) -> RecursiveLogisticRegres
         example_weight=span.weight,
         clip=clip,
     )
+
+
+class CorrectionExpert(Expert):
+    """An expert whose `pipeline` corrects the prior. Rows are scored from arrays with the pipeline's weights."""
+
+    pipeline: Any  # a River pipeline that ends in `correction`
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[str, ...]:
+        """Inputs of the regression, besides the prior."""
+
+    @property
+    def regression(self) -> RecursiveLogisticRegression:
+        """The regression in the pipeline."""
+        regression: RecursiveLogisticRegression = self.pipeline["RecursiveLogisticRegression"]
+        return regression
+
+    def export(self) -> None:
+        """Read the arrays for scoring from the pipeline."""
+        self._intercept, weights = self.regression.intercept, self.regression.weights
+        self._prior_weight = weights[PRIOR]
+        self._weights = np.array([weights.get(name, 0.0) for name in self.inputs])
+
+    def _corrected(self, corrections: Floats, prior: Floats) -> Floats:
+        """Return the log-odds of n rows, given the sums of their weighted inputs."""
+        return np.clip(corrections + self._prior_weight * prior + self._intercept, -LIMIT, LIMIT)
+
+    def _learn_day(self, prior: Floats, inputs: Floats, labels: Labels) -> None:
+        """Learn the rows of a day, which are a group."""
+        self.regression.learn_group((PRIOR, *self.inputs), np.concatenate([prior[:, None], inputs], axis=1), labels)
+        self.export()

@@ -13,9 +13,9 @@ from river.base import Classifier
 from stream_app.core.arrays import Floats
 from stream_app.core.expert_spec import ExpertSpec, refuse
 from stream_app.core.model.experts.expert import Expert, Labels, Rows
+from stream_app.core.model.experts.recursive import PRIOR
 from stream_app.core.model.features import NAMES, PLACE
 
-PRIOR: Final = "prior"  # name of the prior's log-odds among the inputs
 MAIN_FEATURES: Final = (
     "recency",
     "silence",

@@ -8,6 +8,7 @@ import numpy as np
 from river import linear_model, optim, preprocessing, tree
 
 from stream_app.core.arrays import Floats
+from stream_app.core.model.estimators import scale_of
 from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows, row_sums
 from stream_app.core.model.experts.river_expert import RiverExpert
 from stream_app.core.model.features import PLACE
@@ -71,8 +72,5 @@ class RiverBaselineExpert(Expert):
 
     def _export(self) -> None:
         weights: dict[str, Any] = self._model.weights
-        means, variances = self._scaler.means, self._scaler.vars
-        self._means = np.array([means.get(name, 0.0) for name in PLAIN_FEATURES])
-        deviations = np.sqrt(np.array([variances.get(name, 0.0) for name in PLAIN_FEATURES]))
-        self._scales = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0)
+        self._means, self._scales = scale_of(self._scaler, PLAIN_FEATURES)
         self._weights = np.array([weights.get(name, 0.0) for name in PLAIN_FEATURES])
