@@ -29,8 +29,8 @@ class ExpertSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     Attributes:
         name: its name in reports, metrics and dashboards.
         model: import path of a class or function that returns a River classifier; empty for a built-in expert.
-        arguments: arguments of that class or function, as a table by name or as a list. A table with `model` and maybe
-            `arguments` in them is an estimator, made in the same way.
+        arguments: arguments of that class or function, as a table by name or as a list. A table with `model`, and
+            optionally `arguments`, is an estimator, made in the same way.
         features: features that it gets; none given: those of the tree. It also gets `prior`, in log-odds.
         scored: whether it scores `decisions` only, or also all `events`; only for imported models.
         share: its initial share in the ensemble; the shares are scaled so that they sum to 1.
@@ -75,18 +75,18 @@ def experts_of(entries: Sequence[str | Mapping[str, Any]]) -> tuple[ExpertSpec, 
     """Return the experts of a list in the settings: names of built-in experts, or tables.
 
     Raises:
-        ContradictorySettings: an entry is invalid, or the list is of no use.
+        ContradictorySettings: an entry or the list is invalid.
 
     >>> [one.name for one in experts_of(["linear", {"name": "bayes", "model": "river.naive_bayes.GaussianNB"}])]
     ['linear', 'bayes']
     """
     experts = tuple(_expert(entry) for entry in entries)
-    check_experts(experts)
+    check_list(experts)
     return experts
 
 
-def check_experts(experts: Sequence[ExpertSpec]) -> None:
-    """Raise ContradictorySettings if a list of experts is of no use."""
+def check_list(experts: Sequence[ExpertSpec]) -> None:
+    """Raise ContradictorySettings if a list of experts is invalid."""
     names = [one.name for one in experts]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -113,10 +113,12 @@ def _without_share(expert: ExpertSpec) -> ExpertSpec:
 
 
 def _expert(entry: str | Mapping[str, Any]) -> ExpertSpec:
+    if not isinstance(entry, str | Mapping):
+        refuse(f"has an invalid entry {entry!r}", "Use the names of built-in experts, or tables.")
     given: dict[str, Any] = {"name": entry} if isinstance(entry, str) else dict(entry)
-    ours = BUILT_IN.get(str(given.get("name")))
-    if ours is not None:
-        return _ours(ours, given)
+    built_in = BUILT_IN.get(str(given.get("name")))
+    if built_in is not None:
+        return _built_in(built_in, given)
     try:
         expert = msgspec.convert(given, ExpertSpec)
     except msgspec.ValidationError as error:
@@ -136,15 +138,15 @@ def _expert(entry: str | Mapping[str, Any]) -> ExpertSpec:
     return _with_valid_share(expert)
 
 
-def _ours(ours: ExpertSpec, given: Mapping[str, Any]) -> ExpertSpec:
+def _built_in(expert: ExpertSpec, given: Mapping[str, Any]) -> ExpertSpec:
     unknown = given.keys() - {"name", "share", "compared"}
     if unknown:
         remedy = "Built-in experts take `share` and `compared`. Use another name for a model of your own."
-        refuse(f"sets {', '.join(sorted(unknown))} of {ours.name!r}", remedy)
+        refuse(f"sets {', '.join(sorted(unknown))} of {expert.name!r}", remedy)
     try:
-        return _with_valid_share(msgspec.convert(msgspec.structs.asdict(ours) | dict(given), ExpertSpec))
+        return _with_valid_share(msgspec.convert(msgspec.structs.asdict(expert) | dict(given), ExpertSpec))
     except msgspec.ValidationError as error:
-        refuse(f"has an invalid entry {ours.name!r} ({error})", "Use a number for `share`, true or false otherwise.")
+        refuse(f"has an invalid entry {expert.name!r} ({error})", "Use a number for `share`, true or false otherwise.")
 
 
 def _with_valid_share(expert: ExpertSpec) -> ExpertSpec:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT, problem_of
-from stream_app.core.expert_spec import DEFAULT, ExpertSpec, check_experts
+from stream_app.core.expert_spec import DEFAULT, ExpertSpec, check_list
 from stream_app.core.messages.contact_rules import ContactRules
 from stream_app.core.policy.campaign import Campaign
 from stream_app.core.policy.contact_hours import contact_hours
@@ -79,7 +79,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         self._check_times()
         self._check_choices()
         self._check_calendar()
-        check_experts(self.experts)
+        check_list(self.experts)
 
     def _check_times(self) -> None:
         if self.decide_every > self.horizon:

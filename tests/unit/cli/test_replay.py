@@ -58,6 +58,14 @@ def test_the_experts_are_those_of_the_section_that_services_read(tmp_path: Path)
     assert read_settings(path, {}) == Settings(experts=(BUILT_IN["linear"], BAYES))
 
 
+@pytest.mark.parametrize("entry", ["3", '["linear"]', "true"])
+def test_an_entry_that_is_neither_a_name_nor_a_table_is_refused(entry: str, tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text(f'[model]\nexperts = ["linear", {entry}]\n', encoding="utf-8")
+    with pytest.raises(ContradictorySettings, match="invalid entry"):
+        read_settings(path, {})
+
+
 @pytest.mark.parametrize("section", ['experts = "linear"', 'expert = ["linear"]', "experts = 3"])
 def test_a_section_that_lists_no_experts_is_refused(section: str, tmp_path: Path) -> None:
     path = tmp_path / "shop.toml"
