@@ -60,7 +60,7 @@ def part_of(frame: FrameType | None, parts: Mapping[str, str] = PARTS, otherwise
         module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         if module.startswith(_EXPERTS):
             learning = learning or function.startswith("learn")
-            if function in {"learn", "log_odds"} and not module.endswith(".recursive"):
+            if function in {"learn", "log_odds"}:
                 expert = getattr(type(frame.f_locals.get("self")), "name", "?")
                 return f"experts: {'learning' if learning else 'scoring'} ({expert})"
         while module:

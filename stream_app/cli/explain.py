@@ -91,7 +91,6 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
     views = Views(load_playbook(config.delivery.playbook), shop.zone, config.delivery.currency, shop.horizon)
     urgent = any(one.note.urgent for one in alerts)
-    explanation, find_out = explainer.explain(profile), any(one.note.find_out for one in alerts)
     worth = float(monthly_worth(profile.frame)[0])
     probability = None if math.isnan(stored.score) else stored.score
     band = None if probability is None else band_of(probability)
@@ -109,10 +108,11 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
         version=stored.summary.version,
         shop_id=profile.shop.name,
         urgent=urgent,
-        explanation=without_causes(explanation) if find_out else explanation,
-        find_out=find_out,
+        explanation=explainer.explain(profile),
         contact_rules=shop.contact_rules,
     )
+    if any(one.note.find_out for one in alerts):
+        as_alert = msgspec.structs.replace(as_alert, explanation=without_causes(as_alert.explanation), find_out=True)
     if shop.plans_calls and probability is not None and model is not None:
         as_alert = msgspec.structs.replace(as_alert, **_prospects(model, shop, profile, probability))
     return Case(stored, profile, views.view(as_alert, words.lang), alerts, at, probability, band, worth, as_alert)

@@ -15,7 +15,6 @@ from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.expert_spec import ExpertSpec
-from stream_app.core.model.evaluation_metrics import wilson
 from stream_app.core.partition.progress import decode_summary
 from stream_app.errors import UnknownVersion
 from stream_app.ports import ModelVersion
@@ -99,7 +98,7 @@ def show(
     moved = [(name, f"{weight:.3f}") for name, weight in importances.items()]
     show_table(console, "Most important features on the last day", columns, moved)
     if learned := _learned(model, settings):
-        console.print(_judged(learned), soft_wrap=True)
+        console.print(_accuracy_text(learned), soft_wrap=True)
         columns = {"cause": 0, "one-time buyers": 0, "repeat buyers": 0}
         priors = [
             (name, *(f"{was:.3f} → {now:.3f}" for was, now in pairs)) for name, pairs in learned["priors"].items()
@@ -114,7 +113,7 @@ def check(as_json: JsonOption = False, config: ConfigOption = None, given: SetOp
 
     experts = load_settings(config, given=given).settings().experts
     costs = check_experts(experts, time.perf_counter)
-    rows = [_checked(one, costs.get(one.name)) for one in experts]
+    rows = [_check_row(one, costs.get(one.name)) for one in experts]
     if as_json:
         write_json(rows)
         return
@@ -148,40 +147,43 @@ def _learned(model: ChurnModel, settings: LiveConfig) -> dict[str, Any] | None:
     configured = shop.one_time_priors, shop.repeat_priors
     learned = causes.priors(*configured)
     pairs = {name: [(a.get(name, 0.0), b[name]) for a, b in zip(configured, learned, strict=True)] for name in CAUSES}
-    right = {"first": causes.first, "among_three": causes.among_three}
+    right = model.feedback.accuracy
     return {
         "in_use": shop.learn_causes,
         "confirmed": causes.total,
         "blind": causes.judged,
-        **{
-            name: (found / causes.judged, *wilson(found / causes.judged, causes.judged)) if causes.judged else None
-            for name, found in right.items()
-        },
+        **{name: right.get(name) for name in ("first", "among_three")},
         "priors": pairs,
     }
 
 
-def _judged(learned: Mapping[str, Any]) -> str:
+def _accuracy_text(learned: Mapping[str, Any]) -> str:
     """Describe how often the likely causes were right.
 
-    >>> _judged({"confirmed": 9, "blind": 0, "in_use": True})
-    'Causes confirmed by staff: 9, none of them blind.'
+    >>> _accuracy_text({"confirmed": 9, "blind": 0, "in_use": True})
+    'Causes confirmed by staff: 9, none of them without a hint.'
     >>> shares = {"first": (0.7, 0.61, 0.78), "among_three": (0.9, 0.83, 0.94)}
-    >>> _judged({"confirmed": 900, "blind": 100, "in_use": False, **shares}).removeprefix("Causes confirmed by ")
-    'staff: 900 (not used). Of 100 blind ones, 70 % (61 to 78 %) named first, 90 % (83 to 94 %) in three.'
+    >>> text = _accuracy_text({"confirmed": 900, "blind": 100, "in_use": False, **shares})
+    >>> text.partition(" without a hint, ")[0]
+    'Causes confirmed by staff: 900 (not used). Of 100 confirmed'
+    >>> text.partition(" without a hint, ")[2]
+    'the first cause was right for 70 % (61 to 78 %), one of the first three for 90 % (83 to 94 %).'
     """
     unused = "" if learned["in_use"] else " (not used)"
-    said = f"Causes confirmed by staff: {learned['confirmed']:,}{unused}"
+    text = f"Causes confirmed by staff: {learned['confirmed']:,}{unused}"
     if not learned["blind"]:
-        return f"{said}, none of them blind."
+        return f"{text}, none of them without a hint."
     first, three = (
         f"{100 * share:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
         for share, low, high in (learned["first"], learned["among_three"])
     )
-    return f"{said}. Of {learned['blind']:,} blind ones, {first} named first, {three} in three."
+    return (
+        f"{text}. Of {learned['blind']:,} confirmed without a hint, the first cause was right for {first}, one of the"
+        f" first three for {three}."
+    )
 
 
-def _checked(expert: ExpertSpec, cost: Cost | None) -> dict[str, Any]:
+def _check_row(expert: ExpertSpec, cost: Cost | None) -> dict[str, Any]:
     return {
         "expert": expert.name,
         "model": expert.model or "built-in",

@@ -37,7 +37,7 @@ from stream_app.replay.results import Version
 from stream_app.replay.unavailable import OptOuts
 
 OnProgress = Callable[[int, int], None]  # events so far, decisions so far
-_MAX_CHUNK = 8_192  # events after which they are scored at the latest; limits memory without affecting results
+_MAX_CHUNK = 8_192  # events, after whose batch all are scored; limits memory without affecting results
 _VISITS = (Browsing, Cart)  # kinds of most events, which change neither money nor consent
 
 
@@ -190,7 +190,7 @@ class Replay:
                 partition.advance(until)
             self._record(partition.finish(self.churn_model, watermark))
             partition.alerts.take_notes()  # meant for a state store, which a replay does not have
-            partition.working_set.changed.clear()  # as well
+            partition.working_set.changed.clear()  # also meant for a state store
 
     def _record(self, effects: Effects) -> None:
         outcome = self.outcome

@@ -43,7 +43,7 @@ class Confirmation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class FiledText(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A complaint text that staff filed under a kind; see complaint_texts.TextReading.
+    """A complaint text that staff filed under a kind; see complaint_kinds.TextReading.
 
     Attributes:
         at: time of filing, microseconds.

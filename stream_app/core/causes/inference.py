@@ -28,6 +28,7 @@ from stream_app.core.state.profile import CustomerProfile
 MISLEADING: Final = 0.003  # share of all other customers whose events also show the cause
 MAX_CAUSES: Final = 5  # maximum number of causes in one explanation
 MAX_EVIDENCE: Final = 6
+_NEUTRAL: Final = frozenset(rule.key for rule in EVIDENCE_RULES if not rule.likelihoods)  # evidence for no cause
 _DIGITS: Final = 4
 
 
@@ -129,8 +130,7 @@ def without_causes(explanation: Explanation) -> Explanation:
     >>> [one.rule for one in without_causes(Explanation("repeat", (Cause("logistics", 0.9),), shown)).evidence]
     ['silence']
     """
-    neutral = {rule.key for rule in EVIDENCE_RULES if not rule.likelihoods}
-    evidence = tuple(one for one in explanation.evidence if one.rule in neutral)
+    evidence = tuple(one for one in explanation.evidence if one.rule in _NEUTRAL)
     return Explanation(explanation.segment, (), evidence, explanation.also)
 
 

@@ -1,6 +1,6 @@
 """Learns from causes that staff confirm: how common each cause is in this shop, and how often evidence comes with it.
 
-Only counts are kept, beside the configured priors and the table of evidence rules, which stay as they are. What is
+Only counts are kept, next to the configured priors and the table of evidence rules, which stay as they are. What is
 learned is a shift of both towards the counts:
 
 - Priors. First, both groups of buyers together give one factor per cause: confirmations against those expected by the

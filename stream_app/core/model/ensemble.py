@@ -73,7 +73,7 @@ class Ensemble:
         stays = np.array([name in kept for name in start])
         mean = np.array([old[name] if name in kept else 0.0 for name in start])
         if stays.any():
-            # The loss at which the initial share is the share beside the others.
+            # The loss at which the experts that are new get their initial shares of the whole.
             best = mean[stays].min()
             weight = (self._start[stays] * np.exp(-RATE * (mean[stays] - best))).sum() / self._start[stays].sum()
             mean[~stays] = best - np.log(weight) / RATE

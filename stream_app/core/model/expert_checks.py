@@ -91,8 +91,10 @@ def _check_seeds(spec: ExpertSpec, expert: RiverExpert) -> None:
 
 def _unseeded(value: Any) -> Iterator[str]:
     """Yield the names of the estimators in a value that have a seed and are given none."""
-    kind, parameters = (type(value), value._get_params()) if isinstance(value, Base) else (type(value), value)
+    kind, parameters = type(value), value
     match value:
+        case Base():
+            parameters = value._get_params()
         case (type() as inner, dict() as given):  # an estimator inside another, as `_get_params` returns it
             kind, parameters = inner, given
         case list() | tuple():

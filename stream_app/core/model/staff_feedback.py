@@ -8,6 +8,7 @@ from stream_app.core.causes.catalogue import ONE_TIME, REPEAT
 from stream_app.core.causes.feedback import Feedback
 from stream_app.core.causes.learning import LearnedCauses
 from stream_app.core.model.complaint_texts import ComplaintTexts
+from stream_app.core.model.evaluation_metrics import wilson
 from stream_app.core.state.complaint_kinds import OTHER, TextReading
 from stream_app.core.state.counters import COMPLAINED
 
@@ -36,6 +37,14 @@ class StaffFeedback:
             if text.kind in _KINDS and text.lexicon in _KINDS:
                 self.texts = self.texts or ComplaintTexts(_KINDS)
                 self.texts.learn(TextReading(text.lexicon, text.buckets), text.kind)
+
+    @property
+    def accuracy(self) -> dict[str, tuple[float, float, float]]:
+        """How often blind alerts' causes were right: shares with their 95 % intervals; empty if there are none."""
+        causes = self.causes
+        right = {"first": causes.first, "among_three": causes.among_three} if causes.judged else {}
+        shares = {name: found / causes.judged for name, found in right.items()}
+        return {name: (share, *wilson(share, causes.judged)) for name, share in shares.items()}
 
     @property
     def probe(self) -> str:

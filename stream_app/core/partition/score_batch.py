@@ -104,13 +104,13 @@ class ScoreBatch:
         if self._decisions:
             effects.decisions = [pending for _, _, pending in self._decisions]
             times = [pending.decided_at for pending in effects.decisions]
-            effects.view = _frame([copy for _, copy, _ in self._decisions], times, horizon)
+            effects.view = frame_of([copy for _, copy, _ in self._decisions], times, horizon)
             effects.scores = model.decide(effects.view)
             _complete(effects.decisions, effects.scores)
             self._rank(ranking, effects.scores.probability)
         if self._changed:
             if undecided is None:
-                undecided = model.score(_frame(*self.undecided, horizon))
+                undecided = model.score(frame_of(*self.undecided, horizon))
             indices = np.array([customer.index for customer in self._changed], dtype=np.int64)
             ranking.set_latest(indices, undecided)
         self._begin()
@@ -120,7 +120,7 @@ class ScoreBatch:
         if not self._breaches:
             return
         times = [breach.candidate.at for breach, _ in self._breaches]
-        scores = model.decide(_frame([vector for _, vector in self._breaches], times, horizon))
+        scores = model.decide(frame_of([vector for _, vector in self._breaches], times, horizon))
         for (breach, _), probability in zip(self._breaches, scores.probability.tolist(), strict=True):
             breach.candidate = replace(
                 breach.candidate, probability=probability, source=scores.source, version=scores.version
@@ -132,7 +132,8 @@ class ScoreBatch:
                 ranking.add_decision(customer.index, pending.decided_at, float(probability[row]))
 
 
-def _frame(vectors: Sequence[StateVector[float] | bytes], times: Sequence[int], horizon: float) -> StateFrame:
+def frame_of(vectors: Sequence[StateVector[float] | bytes], times: Sequence[int], horizon: float) -> StateFrame:
+    """Return the states with these vectors at these times, in microseconds. The horizon is in days."""
     return StateFrame(matrix(vectors), np.array(times, dtype=np.float64) / DAY_US, horizon)
 
 

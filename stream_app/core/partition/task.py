@@ -16,7 +16,6 @@ import numpy as np
 
 from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
-from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.events.schema import Event, Rejected
 from stream_app.core.messages.dead_letters import DeadLetter, Record
 from stream_app.core.messages.decoding import CONTROL, ROLES, TICKS
@@ -31,10 +30,10 @@ from stream_app.core.partition.known_policies import KnownPolicies
 from stream_app.core.partition.placement import PLACEMENT_REMEDY
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Hold, Position, Summary, decode_summary
+from stream_app.core.partition.score_batch import frame_of
 from stream_app.core.partition.step import Step
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import TextReader, unclassified
-from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US, HOUR_US, micros
 
 MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # per commit; Redis accepts 512 MB per argument but blocks while it copies
@@ -349,6 +348,6 @@ def _scores(tasks: Sequence[PartitionTask], model: Model) -> list[Floats]:
     vectors = [vector for vectors, _ in undecided for vector in vectors]
     if not vectors:
         return [np.empty(0) for _ in tasks]
-    times = np.array([at for _, times in undecided for at in times], dtype=np.float64) / DAY_US
-    scores = model.score(StateFrame(matrix(vectors), times, tasks[0].processor.settings.horizon / DAY_US))
+    times = [at for _, times in undecided for at in times]
+    scores = model.score(frame_of(vectors, times, tasks[0].processor.settings.horizon / DAY_US))
     return np.split(scores, np.cumsum([len(times) for _, times in undecided])[:-1])

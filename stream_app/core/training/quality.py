@@ -1,13 +1,13 @@
 """Model quality on labelled decisions, over recent days and over all time.
 
 Daily sums are exact; metrics that need individual decisions use a bounded uniform sample, which does not depend on
-partitions, restarts or arrival order. Memory use does not depend on the
-number of customers. Everything is stored in the trainer's checkpoint.
+partitions, restarts or arrival order. Memory use does not depend on the number of customers. Everything is stored in
+the trainer's checkpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -284,19 +284,18 @@ class Quality:
             day=int(rows["day"].max()),
             examples=len(rows),
             churned=int(rows["churned"].sum()),
-            log_loss=[log_loss(one) * size if size else 0.0 for one, size in zip(scored, sizes, strict=True)],
-            brier=[brier(one) * size if size else 0.0 for one, size in zip(scored, sizes, strict=True)],
-            hits=[self._hits(one) for one in scored],
-            called=min(self._capacity, len(rows)),
+            log_loss=[_sum(log_loss, one) for one in scored],
+            brier=[_sum(brier, one) for one in scored],
+            hits=[self._hits(one, called) for one, called in zip(scored, calls, strict=True)],
+            called=calls[0],  # the product scores every row
             scored=sizes,
             calls=calls,
         )
 
-    def _hits(self, scored: Scored) -> float:
+    def _hits(self, scored: Scored, called: int) -> float:
         """Return the number of churned customers among the highest scores of one day."""
-        size = len(scored.churned)
-        one_day = np.zeros(size, dtype=np.int64)
-        return precision_at(scored, one_day, self._capacity) * min(self._capacity, size) if size else 0.0
+        one_day = np.zeros(len(scored.churned), dtype=np.int64)
+        return precision_at(scored, one_day, self._capacity) * called if called else 0.0
 
     def _scored(self, rows: npt.NDArray[np.void], scorer: str) -> Scored:
         """Return the labels and predictions of the rows that a scorer has scored."""
@@ -309,6 +308,11 @@ class Quality:
             probability: Floats = rows["probability"].astype(np.float64)
             return probability
         return probability_of(rows["log_odds"][:, self._names.index(scorer)].astype(np.float64))
+
+
+def _sum(mean: Callable[[Scored], float], scored: Scored) -> float:
+    """Return the sum over rows of a metric that is a mean; 0 if there are none."""
+    return mean(scored) * len(scored.churned) if len(scored.churned) else 0.0
 
 
 def _key(customer: str, decided_at: int) -> int:

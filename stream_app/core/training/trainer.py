@@ -57,7 +57,7 @@ class Trainer(OutboxReader[LabelledBatch]):
         self.through = NEVER
         self.unfit = 0  # number of examples rejected since the start
         self.read: dict[int, ReadPosition] = dict.fromkeys(range(partitions), ReadPosition())
-        self.relisted = False  # whether the checkpoint was stored with other experts
+        self.relisted = False  # whether other experts have made the model a new version
         self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
         self._floors: dict[int, int] = {}  # by resending partition: everything up to this time was learned
 
@@ -170,8 +170,9 @@ class Trainer(OutboxReader[LabelledBatch]):
             remedy = "Start with these settings, or start learning again under another prefix."
             raise UnusableSnapshot(source=source, problem=problem, remedy=remedy)
         trainer = cls(restore(checkpoint.churn_model, source, experts), partitions, horizon, capacity)
-        trainer.relisted = not is_same_list(listed_experts(checkpoint.churn_model, source), experts)
-        if trainer.relisted and trainer.churn_model.version:
+        is_listed = is_same_list(listed_experts(checkpoint.churn_model, source), experts)
+        trainer.relisted = trainer.churn_model.version > 0 and not is_listed
+        if trainer.relisted:
             trainer.churn_model.version += 1
         trainer.quality.restore(checkpoint.quality)
         trainer.through, trainer.read = checkpoint.through, checkpoint.read

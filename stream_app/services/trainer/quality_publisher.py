@@ -7,7 +7,6 @@ from itertools import product
 from typing import Final
 
 from stream_app.core.model.churn_model import ChurnModel
-from stream_app.core.model.evaluation_metrics import wilson
 from stream_app.core.training.quality import WINDOWS, Quality
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import NEVER, SECOND_US
@@ -69,14 +68,12 @@ class QualityPublisher:
     def _publish_causes(self, churn_model: ChurnModel) -> None:
         if churn_model.feedback is None:
             return
-        causes, metrics = churn_model.feedback.causes, self.metrics
-        metrics.confirmed.set(causes.total)
-        metrics.blind.set(causes.judged)
-        if causes.judged:
-            for table, right in ((metrics.cause_first, causes.first), (metrics.cause_three, causes.among_three)):
-                share = right / causes.judged
-                figures = zip(BOUNDS, (share, *wilson(share, causes.judged)), strict=True)
-                table.replace({(bound,): figure for bound, figure in figures})
+        feedback, metrics = churn_model.feedback, self.metrics
+        metrics.confirmed.set(feedback.causes.total)
+        metrics.blind.set(feedback.causes.judged)
+        tables = {"first": metrics.cause_first, "among_three": metrics.cause_three}
+        for name, figures in feedback.accuracy.items():
+            tables[name].replace({(bound,): figure for bound, figure in zip(BOUNDS, figures, strict=True)})
 
     def _publish_model(self, churn_model: ChurnModel) -> None:
         metrics = self.metrics

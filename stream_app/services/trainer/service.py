@@ -51,8 +51,8 @@ class TrainerService(SingletonService):
     ) -> None:
         super().__init__(config, registry, crash, on_step)
         config.model.keys()  # fail at startup rather than at the first version
-        require_experts(config.settings())
         self._settings = config.settings()
+        require_experts(self._settings)
         self._metrics = TrainerMetrics(registry)
         self._quality = QualityPublisher(QualityMetrics(registry))
         self._number = 0  # of the last checkpoint
@@ -75,7 +75,7 @@ class TrainerService(SingletonService):
                 latest[1], partitions, settings.horizon, settings.capacity, settings.experts
             )
             self.training.churn_model.track_lost(settings)
-            if self.training.relisted and self.training.churn_model.version:
+            if self.training.relisted:
                 # At once, since workers with the new list do not start beside a newest version with the old one.
                 await self._checkpoint(self.training.through, changed=True)
         version = self.training.churn_model.version

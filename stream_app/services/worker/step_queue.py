@@ -42,7 +42,7 @@ class StepQueue:
             self._running = asyncio.create_task(self._run())
         return await request.step
 
-    async def _run(self) -> None:  # noqa: C901 - a cancelled caller must not hold up the others
+    async def _run(self) -> None:
         while self._requests:
             for _ in range(_ITERATIONS_BETWEEN_STEPS):
                 await asyncio.sleep(0)
@@ -51,12 +51,10 @@ class StepQueue:
                 steps = step_together([request.task for request in group], group[0].model)
             except Exception as error:  # noqa: BLE001 - raised by every `step` that waits
                 for request in group:
-                    if not request.step.done():
-                        request.step.set_exception(error)
+                    request.step.set_exception(error)
             else:
                 for request, step in zip(group, steps, strict=True):
-                    if not request.step.done():
-                        request.step.set_result(step)
+                    request.step.set_result(step)
 
     def _next_group(self) -> int:
         """Return the number of requests that are answered together."""

@@ -55,7 +55,9 @@ def encode_decisions(customers: Sequence[Customer]) -> list[bytes]:
     if stale:
         counts: Ints = np.array([len(customer.waiting) for customer in stale], dtype=np.int64)
         rows = _rows([pending for customer in stale for pending in customer.waiting])
-        pieces = [cut(rows.tobytes(), counts * DECISION_BYTES), *_changed_features(stale, counts), _imported(stale)]
+        pieces = [cut(rows.tobytes(), counts * DECISION_BYTES), *_changed_features(stale, counts)]
+        if (rows["model"] & _IMPORTED).any():
+            pieces.append(_imported(stale))
         for customer, packed in zip(stale, map(b"".join, zip(*pieces, strict=True)), strict=True):
             customer.packed = packed
     return [customer.packed or b"" for customer in customers]

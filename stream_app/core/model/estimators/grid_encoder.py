@@ -28,7 +28,7 @@ class GridEncoder(base.MiniBatchTransformer):
     with `*`, as with `compose.TransformerProduct`.
 
     Features without a grid are dropped. A row that lacks a feature of a grid has no cell on that grid, so all cells of
-    it are 0: a value that is not known lies nowhere. `transform_one` leaves out the cells that are 0.
+    it are 0: an unknown value is in no cell. `transform_one` leaves out the cells that are 0.
 
     Parameters
     ----------

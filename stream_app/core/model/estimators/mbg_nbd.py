@@ -1,4 +1,4 @@
-"""The MBG/NBD model of customers who buy till they leave, with fixed parameters."""
+"""The MBG/NBD model of customers who buy until they leave, with fixed parameters."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class RecursiveLogisticRegression(base.MiniBatchClassifier):
         that an untrained model answers with these log-odds. The other weights have the prior mean 0.
     group
         Name of the feature that names the group of a row. A row is in the group of the row before if the values are
-        equal. It is no input. If None, or if a row lacks the feature, the row is a group of its own.
+        equal. It is not an input. If None, or if a row lacks the feature, the row is a group of its own.
     weight_deviation
         Prior standard deviation of the weights.
     offset_deviation

@@ -113,7 +113,7 @@ def river_expert(spec: ExpertSpec) -> RiverExpert:
 
 
 def sample(size: int, seed: int) -> tuple[Rows, Labels]:
-    """Return made-up decisions whose labels depend on recency, on which models of the settings are tried."""
+    """Return made-up decisions whose labels depend on recency, for trying the models in the settings."""
     rng = np.random.default_rng(seed)
     features = rng.uniform(0.0, 5.0, (size, len(NAMES))).astype(np.float16).astype(np.float64)
     labels = (features[:, PLACE["recency"]] > 2.5) ^ (rng.random(size) < 0.1)
