@@ -17,11 +17,11 @@ from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.demo.state import OPEN, DemoState
 from stream_app.demo.wording import AUC, EXAMPLES, VERSION
-from stream_app.i18n import Translator
+from stream_app.i18n import LANGUAGES, Translator
 
 _NEXT: Final = (
-    ("make report", "summary.report_demo"),
-    ("{command} replay LOG --out results", "summary.report"),
+    ("make report{make_lang}", "summary.report_demo"),
+    ("{command} replay LOG{lang} --out results", "summary.report"),
     ("{command} topics create", "summary.live"),
 )
 
@@ -48,8 +48,14 @@ def print_summary(
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    named = translator.lang != LANGUAGES[0]  # which commands use by default
+    words = {
+        "command": own_command(),
+        "lang": f" --lang {translator.lang}" if named else "",
+        "make_lang": f" REPORT_LANG={translator.lang}" if named else "",
+    }
     for command, key in _NEXT:
-        table.add_row(Text(f"  {command.format(command=own_command())}", style="cyan"), translator.text(key))
+        table.add_row(Text(f"  {command.format_map(words)}", style="cyan"), translator.text(key))
     console.print(table)
 
 

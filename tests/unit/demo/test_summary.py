@@ -37,3 +37,13 @@ def test_the_quality_is_that_of_the_running_model() -> None:
 @pytest.mark.parametrize("trainer", [{}, {"churn_quality_auc_ratio": float("nan")}])
 def test_an_unknown_quality_is_left_out(trainer: dict[str, float]) -> None:
     assert "AUC" not in summary(trainer)
+
+
+@pytest.mark.parametrize(
+    ("lang", "report", "replay"),
+    [("en", "report ", "LOG --out"), ("zh", "report REPORT_LANG=zh", "LOG --lang zh --out")],
+)
+def test_the_next_commands_are_in_the_language_of_the_demo(lang: str, report: str, replay: str) -> None:
+    text = summary({}, lang)
+    assert f"make {report}" in text
+    assert f"replay {replay} results" in text
